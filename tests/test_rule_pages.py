@@ -1,0 +1,62 @@
+"""Every script in the rules' pages through the pipeline: the findings are exactly those that its comments name."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from pathlib import Path
+
+import pytest
+from rule_pages import Case, Expected, cases, example, write
+
+from ddplint import pages
+from ddplint.findings import Finding
+from ddplint.linter import lint
+from ddplint.settings import Settings
+
+PAGES = sorted(pages.FOLDER.glob("*.md"))
+CASES = [case for page in PAGES for case in cases(page)]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.code}-{case.name}")
+def test_case(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = findings(case.code, case.files, tmp_path, monkeypatch)
+    assert [_plain(finding) for finding in found] == [_without_message(expected) for expected in case.expected]
+    for finding, expected in zip(found, case.expected, strict=True):
+        assert expected.message in finding.message
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.fixed], ids=lambda case: f"{case.code}-{case.name}")
+def test_repaired_case(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert findings(case.code, {**case.files, **case.fixed}, tmp_path, monkeypatch) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_example(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = pages.load(page.stem).code
+    fault, instead = example(page)
+    assert findings(code, {"fault.py": fault}, tmp_path / "fault", monkeypatch)
+    assert findings(code, {"instead.py": instead}, tmp_path / "instead", monkeypatch) == []
+
+
+def findings(code: str, files: dict[str, str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[Finding]:
+    """What the rule ``code`` finds in ``files``, sorted by place."""
+    folder.mkdir(exist_ok=True)
+    write(files, folder)
+    monkeypatch.chdir(folder)
+    # A suppression can only be judged where the rule that it names is on.
+    select = "" if code == "DDP001" else code
+    report = lint([os.curdir], Settings(select=(select,)))
+    assert not report.errors, report.errors[0].traceback
+    assert not report.problems
+    assert report.files == len(files)
+    return [finding for finding in report.findings if finding.code == code and not finding.suppressed]
+
+
+def _plain(finding: Finding) -> Expected:
+    path = posixpath.normpath(finding.path)
+    return Expected(path, finding.span.start.line, finding.severity.value, finding.code)
+
+
+def _without_message(expected: Expected) -> Expected:
+    return Expected(expected.path, expected.line, expected.severity, expected.code)
