@@ -1,0 +1,78 @@
+"""What a script does to the outside world while it is executed symbolically: the facts that rules ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import libcst as cst
+
+from ddplint.program.module import Module
+from ddplint.program.state import Path
+from ddplint.program.values import Index, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """A value handed to a call, and the expression it was written as."""
+
+    value: Value
+    node: cst.CSTNode
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """The arguments of one call. ``open`` says that some came through a ``*`` or ``**`` that is not known."""
+
+    positional: tuple[Argument, ...] = ()
+    keyword: Mapping[str, Argument] = field(default_factory=dict)
+    open: bool = False
+
+    def get(self, name: str | None, index: int | None = None) -> Argument | None:
+        """The argument of that name, else the one at that place."""
+        if name is not None and name in self.keyword:
+            return self.keyword[name]
+        if index is not None and index < len(self.positional):
+            return self.positional[index]
+        return None
+
+    def value(self, name: str | None, index: int | None = None) -> Value | None:
+        """The value of :meth:`get`."""
+        found = self.get(name, index)
+        return found.value if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Spawn:
+    """Processes that the script starts itself: ``count`` of them by one call or loop, told apart by ``index``.
+
+    ``kind`` is ``spawn`` (``mp.spawn``), ``process`` (``Process``) or ``command`` (``subprocess`` with an environment).
+    ``index`` is None where nothing tells the children apart that the model can see.
+    """
+
+    kind: str
+    module: Module
+    node: cst.CSTNode
+    count: Argument | None
+    index: Index | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened at one place: which arguments, on which path, in which kind of process.
+
+    ``kind`` is one of ``init`` (``init_process_group``), ``spawn``, ``command`` (a child started with an environment
+    of its own), ``device`` (a GPU chosen by index), ``store`` (a write to ``os.environ``), ``wrap`` (DDP), ``managed``
+    (a framework starts the process group), ``mixed`` (an environment string used as a number).
+    """
+
+    kind: str
+    module: Module
+    node: cst.CSTNode
+    path: Path | None
+    context: tuple[Spawn, ...]
+    arguments: Mapping[str, Argument] = field(default_factory=dict)
+    environ: Mapping[object, Value] = field(default_factory=dict)
+    name: str = ""
+    checks: int = 0
+    order: int = 0

@@ -1,0 +1,346 @@
+"""One start of a process group, judged: are its ranks and world size right, for every way the script can be started?"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ddplint.findings import Counterexample
+from ddplint.findings import Process as ProcessRow
+from ddplint.program import arithmetic
+from ddplint.program.events import Argument, Event
+from ddplint.program.launchers import LAUNCHERS, SRUN, TORCHRUN, Launcher
+from ddplint.program.topology import FAMILY, UNKNOWN, Answers, Infeasible, Process, Scenario, Topology, search
+from ddplint.program.values import Choice, Const, EnvHas, EnvVar, Input, Value, walk
+
+
+class Verdict(enum.Enum):
+    """RIGHT: some way of starting it works. WRONG: none does. INFEASIBLE: it is never reached so. UNKNOWN: silence."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    UNKNOWN = "unknown"
+    INFEASIBLE = "infeasible"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A verdict, with the scenario, topology and answers of the first failure (or of a success)."""
+
+    verdict: Verdict
+    scenario: Scenario
+    topology: Topology | None = None
+    answers: Answers | None = None
+
+
+Check = Callable[[list[Process]], Verdict]
+
+
+class Judge:
+    """Judges one event over launchers, topologies and everything that a person may type."""
+
+    def __init__(self, event: Event, local_rank_option: bool) -> None:
+        self.event = event
+        self._legacy = local_rank_option
+
+    def values(self) -> list[Value]:
+        """The values that are judged: their sources tell which launchers the script is written for."""
+        return [argument.value for argument in self.event.arguments.values()]
+
+    # -- scenarios ----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def mentioned(self) -> tuple[Launcher, ...]:
+        """The launchers whose own variables decide anything here: those that the script is written for."""
+        values = [condition for condition, _ in self.event.path.items()] if self.event.path else []
+        names = {name for value in (*values, *self.values()) for name in sources(value)}
+        return tuple(launcher for launcher in LAUNCHERS if names & set(launcher.variables))
+
+    @cached_property
+    def scenarios(self) -> tuple[Scenario, ...]:
+        """The ways of starting the script that are worth a look."""
+        spawns = self.event.context
+        if spawns:
+            return (Scenario(None, spawns), Scenario(SRUN, spawns))
+        found = [Scenario(launcher) for launcher in dict.fromkeys((TORCHRUN, *self.mentioned))]
+        if self._legacy:
+            found.insert(0, Scenario(TORCHRUN, legacy=True))
+        return (*found, Scenario(None))
+
+    def family(self, scenario: Scenario) -> tuple[Topology, ...]:
+        """The topologies to try: with as many processes a node as the script starts, where that is a literal."""
+        for spawn in scenario.spawns:
+            count = spawn.count.value if spawn.count else None
+            if isinstance(count, Const) and isinstance(count.value, int) and 1 <= count.value <= 16:
+                return (Topology(2, count.value), Topology(3, count.value))
+        return FAMILY
+
+    # -- judging ------------------------------------------------------------------------------------------------
+
+    def processes(self, scenario: Scenario, topology: Topology, answers: Answers) -> list[Process] | None:
+        """All processes of a topology that reach this place; None if the path or the process count forbids it.
+
+        Raises:
+            Question: an input has not been answered.
+        """
+        made: list[Process] = []
+        for node in range(topology.nnodes):
+            for local in range(topology.nproc):
+                assumed: dict[int, bool] = {}
+                process = Process(scenario, topology, node, local, answers, assumed)
+                if not _reaches(process, self.event, assumed):
+                    return None
+                made.append(process)
+        return made
+
+    def judge(self, scenario: Scenario, topology: Topology, check: Check) -> Judgement:
+        """The best verdict over all answers: a script is wrong only if no way of starting it is right."""
+
+        def attempt(answers: Answers) -> object:
+            try:
+                processes = self.processes(scenario, topology, answers)
+                if processes is None:
+                    return Verdict.INFEASIBLE
+                return check(processes)
+            except Infeasible:
+                return Verdict.INFEASIBLE
+
+        found = search(attempt, lambda verdict: verdict is Verdict.RIGHT)
+        for wanted in (Verdict.RIGHT, UNKNOWN, Verdict.UNKNOWN, Verdict.WRONG):
+            for answers, verdict in found:
+                if verdict is wanted:
+                    kind = Verdict.UNKNOWN if wanted is UNKNOWN else wanted
+                    assert isinstance(kind, Verdict)
+                    return Judgement(kind, scenario, topology, answers)
+        return Judgement(Verdict.INFEASIBLE, scenario, topology)
+
+    def judge_family(self, scenario: Scenario, check: Check) -> Judgement:
+        """Over all topologies: wrong if it is wrong on one, whatever the others say."""
+        best = Judgement(Verdict.INFEASIBLE, scenario)
+        for topology in self.family(scenario):
+            judged = self.judge(scenario, topology, check)
+            if judged.verdict in (Verdict.WRONG, Verdict.UNKNOWN):
+                return judged
+            if judged.verdict is Verdict.RIGHT:
+                best = judged
+        return best
+
+    def failure(self, check: Check, *, scenarios: tuple[Scenario, ...] | None = None) -> Judgement | None:
+        """The first failure that counts, or None.
+
+        A launcher that the script is written for must work. Where it is written for none, it fails only if every way
+        of starting it does.
+        """
+        judged = [self.judge_family(scenario, check) for scenario in scenarios or self.scenarios]
+        feasible = [one for one in judged if one.verdict is not Verdict.INFEASIBLE]
+        if not self.event.context:
+            written_for = [one for one in feasible if one.scenario.launcher in self.mentioned]
+            if written_for:
+                return next((one for one in written_for if one.verdict is Verdict.WRONG), None)
+        if feasible and all(one.verdict is Verdict.WRONG for one in feasible):
+            return feasible[0]
+        return None
+
+
+class Group(Judge):
+    """What one ``init_process_group`` (or one child command with an environment of its own) is given.
+
+    ``rank`` and ``world_size`` are the arguments, else what the script wrote into the environment, else the raw
+    environment variables; None where neither decides.
+    """
+
+    def values(self) -> list[Value]:
+        return [value for value in (self.rank, self.world_size) if value is not None]
+
+    # -- what it is given ---------------------------------------------------------------------------------------
+
+    @cached_property
+    def init_method(self) -> Argument | None:
+        """The ``init_method`` argument, if one is given."""
+        return self.event.arguments.get("init_method")
+
+    @cached_property
+    def from_environment(self) -> bool:
+        """Whether the rendezvous reads MASTER_ADDR and MASTER_PORT: no store and no URL other than ``env://``."""
+        if "store" in self.event.arguments or "open" in self.event.arguments:
+            return False
+        if self.init_method is None:
+            return True
+        return all(
+            isinstance(value, Const) and str(value.value).startswith("env:")
+            for value in possible(self.init_method.value)
+        )
+
+    def _number(self, argument: str, variable: str) -> Value | None:
+        given = self.event.arguments.get(argument)
+        if given is not None:
+            return given.value
+        if "open" in self.event.arguments or not (self.from_environment or self.event.kind == "command"):
+            return None
+        value = self.event.environ.get(variable) or EnvVar(variable)
+        return arithmetic.integer(value, value.origin)
+
+    @cached_property
+    def rank(self) -> Value | None:
+        """The rank this process claims."""
+        return self._number("rank", "RANK")
+
+    @cached_property
+    def world_size(self) -> Value | None:
+        """How many processes it waits for."""
+        return self._number("world_size", "WORLD_SIZE")
+
+    # -- the checks ---------------------------------------------------------------------------------------------
+
+    def _values(self, processes: list[Process], value: Value | None) -> list[Any]:
+        return [UNKNOWN if value is None else process.evaluate(value) for process in processes]
+
+    def ranks_are_right(self, processes: list[Process]) -> Verdict:
+        """Every rank claimed exactly once, from 0 up."""
+        ranks = self._values(processes, self.rank)
+        if any(not _is_int(rank) for rank in ranks):
+            return Verdict.UNKNOWN
+        return Verdict.RIGHT if sorted(ranks) == list(range(len(processes))) else Verdict.WRONG
+
+    def world_is_right(self, processes: list[Process]) -> Verdict:
+        """Everybody waits for as many processes as there are."""
+        sizes = self._values(processes, self.world_size)
+        if any(not _is_int(size) for size in sizes):
+            return Verdict.UNKNOWN
+        return Verdict.RIGHT if all(size == len(processes) for size in sizes) else Verdict.WRONG
+
+    def both_are_right(self, processes: list[Process]) -> Verdict:
+        """Ranks and world size fit each other and the topology."""
+        verdicts = {self.ranks_are_right(processes), self.world_is_right(processes)}
+        for verdict in (Verdict.WRONG, Verdict.UNKNOWN):
+            if verdict in verdicts:
+                return verdict
+        return Verdict.RIGHT
+
+    @cached_property
+    def rank_failure(self) -> Judgement | None:
+        """Why the ranks cannot be right, or None."""
+        return None if self.rank is None or self.single_process else self.failure(self.ranks_are_right)
+
+    @cached_property
+    def world_failure(self) -> Judgement | None:
+        """Why the world size cannot be right, or None."""
+        return None if self.world_size is None or self.single_process else self.failure(self.world_is_right)
+
+    @cached_property
+    def joint_failure(self) -> Judgement | None:
+        """Why rank and world size cannot be right together, where each can be alone."""
+        if self.rank is None or self.world_size is None or self.single_process:
+            return None
+        if self.rank_failure is not None or self.world_failure is not None:
+            return None
+        return self.failure(self.both_are_right)
+
+    @cached_property
+    def single_process(self) -> bool:
+        """A group of one, as the script says itself."""
+        return isinstance(self.world_size, Const) and self.world_size.value == 1
+
+    @cached_property
+    def one_task_a_node(self) -> bool:
+        """Rank and world size both count nodes: right as long as one process runs on each."""
+        if self.event.context or self.rank is None or self.world_size is None:
+            return False
+        return any(
+            self.judge(scenario, Topology(3, 1), self.both_are_right).verdict is Verdict.RIGHT
+            and self.judge(scenario, Topology(2, 2), self._world_counts_nodes).verdict is Verdict.RIGHT
+            for scenario in self.scenarios
+            if scenario.launcher in self.mentioned
+        )
+
+    def _world_counts_nodes(self, processes: list[Process]) -> Verdict:
+        sizes = self._values(processes, self.world_size)
+        return Verdict.RIGHT if all(size == processes[0].topology.nnodes for size in sizes) else Verdict.WRONG
+
+    # -- showing it ---------------------------------------------------------------------------------------------
+
+    def counterexample(self, judged: Judgement) -> Counterexample | None:
+        """The table of a failure: who claims what."""
+        if judged.topology is None or judged.answers is None:
+            return None
+        try:
+            processes = self.processes(judged.scenario, judged.topology, judged.answers) or []
+            rows = [(process, self._shown(process, self.rank), self._shown(process, self.world_size)) for process in processes]
+        except Infeasible:
+            return None
+        holders: dict[int, list[Process]] = {}
+        for process, rank, _ in rows:
+            if rank is not None:
+                holders.setdefault(rank, []).append(process)
+        table = tuple(
+            ProcessRow(
+                process.node,
+                process.local,
+                rank,
+                world,
+                trouble="duplicate rank" if rank is not None and len(holders[rank]) > 1 else None,
+            )
+            for process, rank, world in rows
+        )
+        return Counterexample(judged.topology.nnodes, judged.topology.nproc, table, _summary(judged.topology, holders, rows))
+
+    def _shown(self, process: Process, value: Value | None) -> int | None:
+        found = UNKNOWN if value is None else process.evaluate(value)
+        return found if _is_int(found) else None
+
+
+def _summary(topology: Topology, holders: dict[int, list[Process]], rows: list[tuple[Process, int | None, int | None]]) -> str:
+    for rank, claimants in sorted(holders.items()):
+        if len(claimants) > 1:
+            pair = sorted(claimants, key=lambda process: (process.node, process.local))
+            one, two = pair[0], next((other for other in pair if other.node != pair[0].node), pair[1])
+            return (
+                f"{topology}: node {one.node} local rank {one.local} and node {two.node} local rank {two.local} "
+                f"both claim rank {rank}"
+            )
+    total = topology.nnodes * topology.nproc
+    worlds = sorted({world for _, _, world in rows if world is not None})
+    if worlds and worlds != [total]:
+        return f"{topology}: {total} processes run, but world_size is {', '.join(map(str, worlds))}"
+    missing = sorted(set(range(total)) - set(holders))
+    return f"{topology}: nobody claims rank {', '.join(map(str, missing))}" if missing else str(topology)
+
+
+def _reaches(process: Process, event: Event, assumed: dict[int, bool]) -> bool:
+    for condition, truth in event.path.items() if event.path else ():
+        known = process.truth(condition)
+        if known is None:
+            assumed[condition.id] = truth
+        elif known is not truth:
+            return False
+    for spawn in process.scenario.spawns:
+        if spawn.count is not None:
+            count = process.evaluate(spawn.count.value)
+            if _is_int(count) and count != process.topology.nproc:
+                return False
+    return True
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def possible(value: Value) -> Iterator[Value]:
+    """The values that a choice may come down to; an option counts as its default."""
+    if isinstance(value, Choice):
+        yield from possible(value.then)
+        yield from possible(value.other)
+    elif isinstance(value, Input) and value.spec is not None and value.spec.default is not None:
+        yield from possible(value.spec.default)
+    else:
+        yield value
+
+
+def sources(value: Value) -> set[str]:
+    """The environment variables that a value is computed from."""
+    return {part.name for part in walk(value) if isinstance(part, (EnvVar, EnvHas))}
+
+

@@ -1,0 +1,140 @@
+"""Master addresses and ports that a script writes down itself."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ddplint.program.group import Group, sources
+from ddplint.program.program import Program
+from ddplint.program.state import Path
+from ddplint.program.values import Choice, Const, EnvHas, EnvVar, Input, Op, Origin, Value, walk
+
+_LOOPBACK = re.compile(r"^(localhost(\.localdomain)?|ip6-localhost|127(\.\d+){3}|::1|0\.0\.0\.0)$", re.I)
+_HOST = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$|^[0-9A-Fa-f:]+$")
+_URL = re.compile(r"^tcp://(\[[^\]]*\]|[^:/?\[]*)(?::([^/?]*))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A host or port that stands in the source: its text, where, and whether an option can change it."""
+
+    text: str
+    origin: Origin
+    option: Input | None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address means "this machine" on every machine."""
+    return _LOOPBACK.match(host) is not None
+
+
+def is_host(text: str) -> bool:
+    """Whether a text can be a host name or address at all."""
+    return _HOST.match(text) is not None
+
+
+def guarded(path: Path | None) -> bool:
+    """Whether a place is only reached where the environment or a single-node test allows it.
+
+    ``if "MASTER_ADDR" not in os.environ``, the last branch of a launcher chain, ``if world_size == 1``.
+    """
+    for condition, truth in path.items() if path else ():
+        if isinstance(condition, EnvHas) and truth:
+            continue  # a variable that was read before, or must be there: no fallback
+        if any(isinstance(part, (EnvHas, EnvVar)) for part in walk(condition)):
+            return True
+        if _counts_one(condition, truth):
+            return True
+    return False
+
+
+def _counts_one(condition: Value, truth: bool) -> bool:
+    """A test that holds only for one process or one node: ``nnodes == 1``, not ``world_size > 1``."""
+    if not (isinstance(condition, Op) and len(condition.args) == 2):
+        return False
+    name = condition.name if truth else {"gt": "le", "ge": "lt", "ne": "eq", "lt": "ge", "le": "gt"}.get(condition.name, "")
+    bound = condition.args[1]
+    if not (isinstance(bound, Const) and isinstance(bound.value, int)):
+        return False
+    return (name == "eq" and bound.value in (0, 1, -1)) or (name in ("lt", "le") and bound.value <= 2)
+
+
+def written(value: Value, origin: Origin) -> list[Written]:
+    """The literals that a value may come down to; empty where the environment can decide it."""
+    if sources(value):
+        return []
+    found: list[Written] = []
+    _collect(value, origin, None, found)
+    return found
+
+
+def _collect(value: Value, origin: Origin, option: Input | None, found: list[Written]) -> None:
+    if isinstance(value, Choice):
+        _collect(value.then, origin, option, found)
+        _collect(value.other, origin, option, found)
+    elif isinstance(value, Const) and isinstance(value.value, (str, int)) and not isinstance(value.value, bool):
+        found.append(Written(str(value.value), value.origin or origin, option))
+    elif isinstance(value, Input) and value.spec is not None and value.spec.default is not None:
+        default = value.spec.default
+        if not sources(default):
+            _collect(default, value.spec.origin, value, found)
+    elif isinstance(value, Op) and value.name in ("str", "int"):
+        _collect(value.args[0], origin, option, found)
+
+
+def url_parts(value: Value, origin: Origin) -> tuple[list[Written], list[Written]]:
+    """The literal hosts and the literal ports of an ``init_method`` URL."""
+    hosts: list[Written] = []
+    ports: list[Written] = []
+    if isinstance(value, Choice):
+        for side in (value.then, value.other):
+            more = url_parts(side, origin)
+            hosts += more[0]
+            ports += more[1]
+        return hosts, ports
+    if isinstance(value, Op) and value.name == "format":
+        return _formatted_url(value, origin)
+    for text in written(value, origin):
+        match = _URL.match(text.text)
+        if match:
+            hosts.append(Written(match.group(1).strip("[]"), text.origin, text.option))
+            if match.group(2):
+                ports.append(Written(match.group(2), text.origin, text.option))
+    return hosts, ports
+
+
+def _formatted_url(value: Op, origin: Origin) -> tuple[list[Written], list[Written]]:
+    first = value.args[0]
+    if not (isinstance(first, Const) and str(first.value).startswith("tcp://")):
+        return [], []
+    made = value.origin or origin
+    prefix = str(first.value)[len("tcp://") :]
+    hosts: list[Written] = []
+    if prefix:
+        hosts.append(Written(prefix.partition(":")[0], made, None))
+    elif len(value.args) > 1:
+        hosts += written(value.args[1], made)
+    last = value.args[-1]
+    ports: list[Written] = []
+    if isinstance(last, Const):
+        port = str(last.value).rpartition(":")[2]
+        if port.isdigit():
+            ports.append(Written(port, made, None))
+    elif len(value.args) > 1:
+        ports += written(last, made)
+    return hosts, ports
+
+
+def starts_group(program: Program) -> bool:
+    """Whether addresses and ports matter: the project's own code starts a process group."""
+    return bool(program.judged_groups)
+
+
+def init_methods(program: Program) -> list[tuple[Group, Value, Origin]]:
+    """The ``init_method`` of every group that has one."""
+    return [
+        (group, group.init_method.value, Origin(group.event.module, group.init_method.node))
+        for group in program.judged_groups
+        if group.init_method is not None
+    ]

@@ -1,0 +1,52 @@
+"""Scheduler variables used for what they do not count."""
+
+from __future__ import annotations
+
+from ddplint.program import launchers
+from ddplint.program.group import Group
+from ddplint.program.launchers import TORCHRUN, Role
+from ddplint.program.values import Choice, EnvVar, Op, Value
+
+# What may stand where: a master address is a host name, which no launcher but torchrun hands out.
+_ALLOWED = {"rank": Role.RANK, "world_size": Role.WORLD_SIZE, "master_addr": Role.MASTER_ADDR}
+_WRONG_ADDRESS = (Role.HOSTLIST, Role.LAUNCH_HOST)
+
+
+def plain_variable(value: Value | None) -> EnvVar | None:
+    """The environment variable that a value is, once conversions and a default are taken off."""
+    while isinstance(value, Op) and value.name in ("int", "str"):
+        value = value.args[0]
+    if isinstance(value, Choice):
+        return plain_variable(value.then) or plain_variable(value.other)
+    return value if isinstance(value, EnvVar) else None
+
+
+def variables(value: Value | None) -> list[EnvVar]:
+    """All variables that a value may plainly be, over its choices."""
+    while isinstance(value, Op) and value.name in ("int", "str"):
+        value = value.args[0]
+    if isinstance(value, Choice):
+        return variables(value.then) + variables(value.other)
+    return [value] if isinstance(value, EnvVar) else []
+
+
+def misused_variable(group: Group, what: str) -> EnvVar | None:
+    """A variable of Slurm or an MPI that is the group's ``rank`` or ``world_size`` but counts something else."""
+    value = group.rank if what == "rank" else group.world_size
+    if group.event.context or group.one_task_a_node:
+        return None  # with one task a node, whose children the script spawns, the node's number is a fair rank
+    for variable in variables(value):
+        owner = launchers.owner(variable.name)
+        if owner is None or owner is TORCHRUN:
+            continue
+        if owner.variables[variable.name] is not _ALLOWED[what]:
+            return variable
+    return None
+
+
+def misused_address(value: Value | None) -> EnvVar | None:
+    """A variable that is used as the master address but is a compressed list of hosts, or the login node."""
+    for variable in variables(value):
+        if launchers.meaning(variable.name) in _WRONG_ADDRESS:
+            return variable
+    return None

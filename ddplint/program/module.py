@@ -1,0 +1,164 @@
+"""One parsed file and the facts about it that a single walk collects."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+import libcst as cst
+
+from ddplint.findings import Position
+from ddplint.program.positions import Positions
+from ddplint.program.walk import walk
+from ddplint.sources import Source
+
+# Deeper code than this overflows the parser's or our own recursion; no hand-written script comes near.
+_DEEPEST = 200
+
+
+class SyntaxProblem(Exception):
+    """A file that does not parse; becomes DDP000."""
+
+    def __init__(self, path: str, message: str, position: Position) -> None:
+        super().__init__(message)
+        self.path = path
+        self.message = message
+        self.position = position
+
+
+@dataclass(slots=True, eq=False)
+class FunctionFacts:
+    """A ``def``: where it stands, and every identifier in it (to know cheaply what it cannot be about)."""
+
+    module: Module
+    node: cst.FunctionDef
+    name: str
+    cls: ClassFacts | None
+    outer: FunctionFacts | None
+    words: set[str] = field(default_factory=set)
+    statements: int = 0
+    yields: bool = False
+
+    @property
+    def qualified(self) -> str:
+        """``Trainer.fit``, ``setup``: the name as a reader would say it."""
+        return f"{self.cls.name}.{self.name}" if self.cls else self.name
+
+
+@dataclass(slots=True, eq=False)
+class ClassFacts:
+    """A ``class`` with its methods."""
+
+    module: Module
+    node: cst.ClassDef
+    name: str
+    methods: dict[str, FunctionFacts] = field(default_factory=dict)
+
+
+class _Collector(cst.CSTVisitor):
+    """Functions, classes and the words used in each function."""
+
+    def __init__(self, module: Module) -> None:
+        super().__init__()
+        self.module = module
+        self.scopes: list[FunctionFacts | ClassFacts] = []
+        self.functions: list[FunctionFacts] = []
+
+    def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
+        parent = self.scopes[-1] if self.scopes else None
+        cls = parent if isinstance(parent, ClassFacts) else None
+        outer = self.functions[-1] if self.functions else None
+        facts = FunctionFacts(self.module, node, node.name.value, cls, outer)
+        self.module.functions[id(node)] = facts
+        if cls is not None:
+            cls.methods[facts.name] = facts
+        self.functions.append(facts)
+        self.scopes.append(facts)
+
+    def leave_FunctionDef(self, original_node: cst.FunctionDef) -> None:
+        self.scopes.pop()
+        done = self.functions.pop()
+        if self.functions:
+            self.functions[-1].words |= done.words
+            self.functions[-1].statements += done.statements
+
+    def visit_ClassDef(self, node: cst.ClassDef) -> None:
+        facts = ClassFacts(self.module, node, node.name.value)
+        self.module.classes[id(node)] = facts
+        self.scopes.append(facts)
+
+    def leave_ClassDef(self, original_node: cst.ClassDef) -> None:
+        self.scopes.pop()
+
+    def visit_Name(self, node: cst.Name) -> None:
+        word = node.value
+        if self.functions:
+            self.functions[-1].words.add(word)
+        self.module.words.add(word)
+
+    def visit_Yield(self, node: cst.Yield) -> None:
+        if self.functions:
+            self.functions[-1].yields = True
+
+    def visit_SimpleStatementLine(self, node: cst.SimpleStatementLine) -> None:
+        if self.functions:
+            self.functions[-1].statements += 1
+
+
+class Module:
+    """A file of the project, parsed. Positions are computed only when somebody asks."""
+
+    __slots__ = ("classes", "functions", "name", "package", "positions", "source", "tree", "words")
+
+    def __init__(self, source: Source, tree: cst.Module) -> None:
+        self.source = source
+        self.tree = tree
+        self.functions: dict[int, FunctionFacts] = {}
+        self.classes: dict[int, ClassFacts] = {}
+        self.words: set[str] = set()
+        self.positions = Positions(tree, source.text)
+
+    @property
+    def path(self) -> str:
+        """The path as it is shown."""
+        return self.source.path
+
+
+def parse(source: Source) -> Module:
+    """Parse a file and collect its facts.
+
+    Raises:
+        SyntaxProblem: the file is not Python that LibCST reads.
+    """
+    _refuse_deep(source)
+    try:
+        tree = cst.parse_module(source.text)
+    except cst.ParserSyntaxError as error:
+        message = _first_sentence(error.message)
+        raise SyntaxProblem(source.path, message, Position(error.raw_line, error.raw_column + 1)) from None
+    except RecursionError:
+        raise SyntaxProblem(source.path, "the code is nested too deeply to parse", Position(1, 1)) from None
+    module = Module(source, tree)
+    walk(tree, [_Collector(module)])
+    return module
+
+
+def _first_sentence(message: str) -> str:
+    text = " ".join(message.split())
+    return re.sub(r"^parser error: error at \d+:\d+: ", "", text)
+
+
+def _refuse_deep(source: Source) -> None:
+    """LibCST's parser recurses natively: thousands of nested brackets would end the process, not raise."""
+    depth = 0
+    for match in re.finditer(r"[(\[{]|[)\]}]|\n", source.text):
+        mark = match.group()
+        if mark in "([{":
+            depth += 1
+            if depth > _DEEPEST:
+                line = source.text.count("\n", 0, match.start()) + 1
+                raise SyntaxProblem(
+                    source.path, f"more than {_DEEPEST} nested brackets", Position(line, 1)
+                )
+        elif mark in ")]}":
+            depth = max(0, depth - 1)

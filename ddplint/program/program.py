@@ -1,0 +1,193 @@
+"""What rules ask: one linted file, and everything it runs."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+
+from ddplint.findings import Counterexample, Finding, Note, Severity, Span
+from ddplint.program.evidence import Evidence
+from ddplint.program.events import Event
+from ddplint.program.group import Group
+from ddplint.program.module import Module
+from ddplint.program.values import Input, Origin
+
+if TYPE_CHECKING:
+    from ddplint.program.project import Project
+    from ddplint.program.run import Run
+    from ddplint.rules import Rule
+
+
+class Program:
+    """One linted file as the script that is started, with the modules it imports.
+
+    Everything is computed on first use. ``events`` are what the script does when it is run; what functions do that no
+    linted script calls is there too, with unknown arguments.
+    """
+
+    def __init__(self, project: Project, module: Module) -> None:
+        self.project = project
+        self.module = module
+
+    @property
+    def path(self) -> str:
+        """The path as it is shown."""
+        return self.module.path
+
+    @cached_property
+    def entry_run(self) -> Run:
+        """The execution of the file from its first line."""
+        run = self.project.new_run(self.module)
+        run.execute_entry()
+        return run
+
+    @cached_property
+    def orphan_run(self) -> Run:
+        """The executions of the functions that nobody calls, one after the other, each from the loaded module."""
+        run = self.project.new_run(self.module)
+        run.entry = _NOBODY  # nothing here is the started script
+        seen = self.entry_run.executed
+        for facts in list(self.module.functions.values()):
+            if id(facts.node) in run.executed or id(facts.node) in seen or facts.outer is not None:
+                continue
+            if self.project.executed_elsewhere(self, facts) or not self.project.matters(facts):
+                continue
+            run.execute_function(facts)
+        return run
+
+    @cached_property
+    def runs(self) -> tuple[Run, ...]:
+        """Both executions."""
+        return (self.entry_run, self.orphan_run)
+
+    def events(self, *kinds: str) -> list[Event]:
+        """What the script does, of these kinds, in the order it is first done."""
+        found = [event for event in self.entry_run.events if event.kind in kinds]
+        # the orphans' modules are executed once more: what the script does by itself is already there
+        known = {(event.kind, id(event.node)) for event in self.entry_run.events}
+        found += [
+            event
+            for event in self.orphan_run.events
+            if event.kind in kinds and (event.kind, id(event.node)) not in known
+        ]
+        return found
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """Every start of a process group, and every child command with an environment of its own."""
+        return tuple(Group(event, self.launch_passes_local_rank) for event in self.events("init", "command"))
+
+    @property
+    def judged_groups(self) -> tuple[Group, ...]:
+        """The groups that topology rules judge: none in a test, none where a framework starts the processes."""
+        return () if self.evidence.test or self.evidence.managed else self.groups
+
+    def written_at(self, group: Group, argument: str, variable: str) -> Origin:
+        """Where a group's rank, world size or address is given: the argument, else the last store, else the call."""
+        event = group.event
+        given = event.arguments.get(argument)
+        if given is not None:
+            return Origin(event.module, given.node)
+        written = event.environ.get(variable)
+        if written is not None:
+            for run in self.runs:
+                for store in reversed(run.events):
+                    if store.kind == "store" and store.name == variable and store.arguments["value"].value is written:
+                        return Origin(store.module, store.arguments["value"].node)
+        return Origin(event.module, event.node)
+
+    @cached_property
+    def launch_passes_local_rank(self) -> bool:
+        """Whether ``torch.distributed.launch`` would find the ``--local_rank`` option that it passes."""
+        return any(option.name == "local_rank" for option in self.options)
+
+    @property
+    def options(self) -> list[Input]:
+        """Every command-line option and configuration field that was declared."""
+        return [option for run in self.runs for option in run.options]
+
+    @cached_property
+    def modules(self) -> tuple[Module, ...]:
+        """The file and the project modules that were executed with it."""
+        found = {id(scope.module): scope.module for run in self.runs for scope in run.modules.values()}
+        found.setdefault(id(self.module), self.module)
+        return tuple(found.values())
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """What the program shows about how it is started and on how many nodes."""
+        return Evidence.of(self)
+
+    def topology_severity(self) -> Severity:
+        """A warning; an error where the project shows that it is meant for several nodes."""
+        return Severity.ERROR if self.evidence.multi_node else Severity.WARNING
+
+    def reads_variable(self, name: str) -> bool:
+        """Whether any executed module mentions an environment variable by name in a string."""
+        pattern = re.compile(rf"""["']{re.escape(name)}["']""")
+        return any(pattern.search(module.source.text) for module in self.modules)
+
+    # -- findings -----------------------------------------------------------------------------------------------
+
+    def span(self, origin: Origin) -> Span:
+        """Where an expression stands."""
+        return origin.module.positions.span(origin.node)
+
+    def note(self, message: str, origin: Origin) -> Note:
+        """A second place for a finding; ``message`` reads well before "line 12"."""
+        return Note(message, origin.module.path, origin.module.positions.line(origin.node))
+
+    def finding(
+        self,
+        rule: Rule,
+        origin: Origin,
+        message: str,
+        *,
+        severity: Severity | None = None,
+        help: str | None = None,
+        notes: Iterable[Note] = (),
+        counterexample: Counterexample | None = None,
+    ) -> Finding:
+        """A finding of ``rule`` at ``origin``."""
+        return Finding(
+            code=rule.code,
+            name=rule.name,
+            severity=severity or rule.severity,
+            message=message,
+            path=origin.module.path,
+            span=self.span(origin),
+            help=help,
+            notes=tuple(notes),
+            counterexample=counterexample,
+        )
+
+    def launch_files(self) -> Sequence[str]:
+        """The texts of shell and batch scripts beside the file, at most 64 KiB of each."""
+        file = self.module.source.file
+        if file is None:
+            return ()
+        found: list[str] = []
+        try:
+            entries = sorted(os.scandir(file.parent), key=lambda entry: entry.name)
+        except OSError:
+            return ()
+        for entry in entries:
+            if entry.name.endswith((".sh", ".slurm", ".sbatch", ".pbs")) and entry.is_file():
+                try:
+                    with open(entry.path, encoding="utf-8", errors="replace") as handle:
+                        found.append(handle.read(65536))
+                except OSError:
+                    continue
+        return found
+
+
+class _Nobody:
+    """Stands for "no module": functions that nobody calls are not run as a script."""
+
+
+_NOBODY: Module = _Nobody()  # type: ignore[assignment]
+

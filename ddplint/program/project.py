@@ -1,0 +1,175 @@
+"""The files that are linted together and the modules they import from the same source tree."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from ddplint.program.module import FunctionFacts, Module, SyntaxProblem, parse
+from ddplint.program.program import Program
+from ddplint.program.run import Run
+from ddplint.settings import Settings
+from ddplint.sources import Source, SourceError, mentions_distributed, read
+
+# An identifier that shows a function may be about ranks. Words only save work here; they never prove anything.
+_WORDS = frozenset(
+    "init_process_group environ getenv putenv spawn start_processes Process Popen set_device set_device_index "
+    "device_count DistributedDataParallel device_ids add_argument parse_args ArgumentParser rank world_size "
+    "local_rank node_rank global_rank nnodes num_nodes nproc_per_node master_addr master_port dist_url init_method "
+    "get_rank get_world_size init_device_mesh init_distributed fields asdict ngpus gpus gpu".split()
+)
+
+# What the bytes of a module must hold for it to be worth a parse when a followed script imports it.
+_RANKS = re.compile(rb"rank|world_size|torch\.distributed|environ|nnodes|num_nodes|master_addr|MASTER_|argparse|ngpus|local")
+
+# How many folders above a script may be the root that its absolute imports start from.
+_ROOTS = 5
+
+
+class Project:
+    """All modules known so far, by file; the programs are the linted files among them.
+
+    ``problems`` holds the linted files that do not parse. Imported modules that do not parse are unknown.
+    """
+
+    def __init__(self, sources: Sequence[Source], settings: Settings) -> None:
+        self.settings = settings
+        self.problems: list[SyntaxProblem] = []
+        self._modules: dict[str, Module | None] = {}
+        self._sources: dict[str, Source] = {}
+        self._found: dict[tuple[str, str], str | None] = {}
+        self._relevant: dict[int, set[str]] = {}
+        linted: list[Module] = []
+        for source in sources:
+            try:
+                module = parse(source)
+            except SyntaxProblem as problem:
+                self.problems.append(problem)
+                continue
+            linted.append(module)
+            if source.file is not None:
+                self._modules[str(source.file)] = module
+        self.programs = tuple(Program(self, module) for module in linted)
+
+    # -- executing ----------------------------------------------------------------------------------------------
+
+    def executed_elsewhere(self, program: Program, facts: FunctionFacts) -> bool:
+        """Whether some linted script really calls a function: then its callers tell what it is given."""
+        return any(id(facts.node) in other.entry_run.executed for other in self.programs)
+
+    def new_run(self, module: Module) -> Run:
+        """A fresh execution with ``module`` as the script that is started."""
+        return Run(self, module)
+
+    # -- relevance ----------------------------------------------------------------------------------------------
+
+    def matters(self, facts: FunctionFacts) -> bool:
+        """Whether a function, or one it names, may be about ranks, devices or the environment."""
+        return bool(facts.words & _WORDS) or bool(facts.words & self._relevant_names(facts.module))
+
+    def _relevant_names(self, module: Module) -> set[str]:
+        """The functions and methods of a module that matter, through any number of calls."""
+        known = self._relevant.get(id(module))
+        if known is not None:
+            return known
+        names = {facts.name for facts in module.functions.values() if facts.words & _WORDS}
+        names |= {facts.cls.name for facts in module.functions.values() if facts.cls and facts.name in names}
+        while True:
+            more = {facts.name for facts in module.functions.values() if facts.words & names} - names
+            if not more:
+                break
+            names |= more
+        names -= {"__init__", "__call__", "forward", "main"}
+        self._relevant[id(module)] = names
+        return names
+
+    # -- imports ------------------------------------------------------------------------------------------------
+
+    def find(self, importer: Module, dotted: str, level: int = 0) -> Module | None:
+        """The project module that ``import dotted`` means in ``importer``; None for anything installed."""
+        if importer.source.file is None or (level == 0 and dotted.partition(".")[0] in _INSTALLED):
+            return None
+        folder = str(importer.source.file.parent)
+        if level:
+            for _ in range(level - 1):
+                folder = os.path.dirname(folder)
+            return self._module(self._locate(folder, dotted))
+        for _ in range(_ROOTS):
+            found = self._locate(folder, dotted)
+            if found is not None:
+                return self._module(found)
+            above = os.path.dirname(folder)
+            if above == folder or os.path.exists(os.path.join(folder, ".git")):
+                break
+            folder = above
+        return None
+
+    def _locate(self, root: str, dotted: str) -> str | None:
+        key = (root, dotted)
+        if key not in self._found:
+            base = os.path.join(root, *dotted.split(".")) if dotted else root
+            candidates = [os.path.join(base, "__init__.py")]
+            if dotted:
+                candidates.append(base + ".py")
+            self._found[key] = next((path for path in candidates if os.path.isfile(path)), None)
+            if self._found[key] is None and dotted and "." not in dotted and os.path.isdir(base):
+                # a namespace package: only what lies below it is a module
+                self._found[key] = None
+        return self._found[key]
+
+    def _module(self, path: str | None) -> Module | None:
+        if path is None:
+            return None
+        path = os.path.realpath(path)
+        if path not in self._modules:
+            self._modules[path] = None  # an import cycle finds nothing new
+            source = self._source(path)
+            if source is not None and _RANKS.search(source.data):
+                try:
+                    self._modules[path] = parse(source)
+                except SyntaxProblem:
+                    pass
+        return self._modules[path]
+
+    def _source(self, path: str) -> Source | None:
+        try:
+            return read(Path(path), _shown(path))
+        except SourceError:
+            return None
+
+    def submodule(self, package: Module, name: str) -> Module | None:
+        """``package.name`` as a module below a package."""
+        file = package.source.file
+        if file is None or file.name != "__init__.py":
+            return None
+        return self._module(self._locate(str(file.parent), name))
+
+    def has_effects(self, module: Module) -> bool:
+        """Whether importing a module may touch the environment or the process group."""
+        return mentions_distributed(module.source.data)
+
+    def worth_loading(self, module: Module) -> bool:
+        """Whether names imported from a module can matter."""
+        return True
+
+
+def _shown(path: str) -> str:
+    relative = os.path.relpath(path)
+    return (path if relative.startswith("..") else relative).replace(os.sep, "/")
+
+
+# Never project modules; asking the disk for them in every folder would cost more than it finds.
+_INSTALLED = frozenset(
+    "os sys re io json math time random logging argparse functools itertools collections dataclasses typing pathlib "
+    "subprocess socket shutil copy warnings contextlib datetime enum abc pickle glob tempfile traceback signal "
+    "multiprocessing threading queue inspect types string numpy scipy pandas torch torchvision torchaudio PIL cv2 tqdm "
+    "yaml matplotlib tensorboardX wandb transformers sklearn click typer absl hydra omegaconf deepspeed accelerate "
+    "lightning pytorch_lightning horovod ray einops timm apex __future__".split()
+)
+
+
+def load_project(sources: Sequence[Source], settings: Settings) -> Project:
+    """Parse the linted files; everything else is computed when a rule asks."""
+    return Project(sources, settings)

@@ -1,0 +1,433 @@
+"""Executing statements: structured control flow, a recursive fold.
+
+:func:`block` answers whether the path comes out alive at the end. A branch is executed on the state as it was before
+the condition, taken back, and merged with the other: see :mod:`ddplint.program.state`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from ddplint.program import expressions
+from ddplint.program.state import assume
+from ddplint.program.values import (
+    NONE,
+    Class,
+    Const,
+    EnvHas,
+    External,
+    Function,
+    Items,
+    ModuleValue,
+    Object,
+    Op,
+    Unknown,
+    Value,
+    negate,
+)
+
+if TYPE_CHECKING:
+    from ddplint.program.run import Run
+
+# A loop over more known elements than this is executed once, with an unknown element.
+_UNROLL = 32
+
+
+def block(run: Run, body: Sequence[cst.CSTNode]) -> bool:
+    """Execute statements in order; False if no path comes out at the end."""
+    from ddplint.program.run import PathEnds
+
+    for node in body:
+        execute = _STATEMENTS.get(type(node))
+        if execute is None:
+            continue
+        if not run.spend():
+            return True
+        try:
+            if not execute(run, node):
+                return False
+        except PathEnds:
+            return False
+    return True
+
+
+def _suite(run: Run, node: cst.BaseSuite) -> bool:
+    return block(run, node.body)
+
+
+def _line(run: Run, node: cst.SimpleStatementLine) -> bool:
+    return block(run, node.body)
+
+
+# -- conditions -----------------------------------------------------------------------------------------------------
+
+
+def fork(run: Run, condition: Value, then: Callable[[], bool], other: Callable[[], bool]) -> bool:
+    """Execute both sides of a condition and merge what they leave; only the known side where it is known."""
+    truth = expressions.truth(condition)
+    if truth is not None:
+        return then() if truth else other()
+    state = run.state
+    mark, before = state.mark(), state.path
+    state.path = assume(before, condition, True)
+    then_lives = then()
+    then_changes, then_path = state.undo(mark), state.path
+    state.path = assume(before, condition, False)
+    other_lives = other()
+    if then_lives and other_lives:
+        other_changes = state.undo(mark)
+        state.merge(condition, then_changes, other_changes)
+        state.path = before
+        return True
+    if then_lives:
+        state.undo(mark)
+        state.apply(then_changes)
+        state.path = then_path
+        return True
+    return other_lives
+
+
+def _if(run: Run, node: cst.If) -> bool:
+    condition = expressions.condition(run, node.test)
+    orelse = node.orelse
+
+    def other() -> bool:
+        if orelse is None:
+            return True
+        if isinstance(orelse, cst.If):
+            return _if(run, orelse)
+        return _suite(run, orelse.body)
+
+    return fork(run, condition, lambda: _suite(run, node.body), other)
+
+
+def _assert(run: Run, node: cst.Assert) -> bool:
+    condition = expressions.condition(run, node.test)
+    run.state.path = assume(run.state.path, condition, True)
+    return expressions.truth(condition) is not False
+
+
+def _match(run: Run, node: cst.Match) -> bool:
+    subject = run.evaluate(node.subject)
+
+    def case(position: int) -> bool:
+        if position == len(node.cases):
+            return True
+        current = node.cases[position]
+        pattern = current.pattern
+        if isinstance(pattern, cst.MatchValue):
+            condition = expressions.compare(run, "eq", subject, run.evaluate(pattern.value), current)
+        elif isinstance(pattern, cst.MatchAs) and pattern.pattern is None and current.guard is None:
+            return _suite(run, current.body)
+        else:
+            condition = Unknown("whether a case matches", run.origin(current), key=("case", id(current)))
+        return fork(run, condition, lambda: _suite(run, current.body), lambda: case(position + 1))
+
+    return case(0)
+
+
+# -- loops ----------------------------------------------------------------------------------------------------------
+
+
+def _for(run: Run, node: cst.For) -> bool:
+    iterable = run.evaluate(node.iter)
+    if isinstance(iterable, Items) and len(iterable.values) <= _UNROLL:
+        for item in iterable.values:
+            expressions.bind(run, node.target, item)
+            if not _body(run, node.body):
+                return False
+        return True
+    index = expressions.loop_index(run, node, iterable)
+    expressions.bind(run, node.target, index or _element(run, node, iterable))
+    if index is not None:
+        run.loops.append(index)
+    try:
+        alive = _body(run, node.body)
+    finally:
+        if index is not None:
+            run.loops.pop()
+    if node.orelse is not None and alive:
+        return _suite(run, node.orelse.body)
+    return alive
+
+
+def _element(run: Run, node: cst.For, iterable: Value) -> Value:
+    element = Unknown("an element of a loop", run.origin(node))
+    if isinstance(iterable, Op) and iterable.name == "enumerate":
+        return Items((element, Unknown("an element of a loop", run.origin(node))))
+    return element
+
+
+def _while(run: Run, node: cst.While) -> bool:
+    condition = expressions.condition(run, node.test)
+    if expressions.truth(condition) is False:
+        return True
+    before = run.state.path
+    run.state.path = assume(before, condition, True)
+    alive = _body(run, node.body)
+    run.state.path = before
+    return alive
+
+
+def _body(run: Run, body: cst.BaseSuite) -> bool:
+    """One pass through a loop body, which stands for all of them."""
+    region = run.state.enter()
+    regions = run.loop_regions
+    regions.append(region)
+    try:
+        alive = _suite(run, body)
+    finally:
+        regions.pop()
+    # a body that always raises or returns still leaves the case that the loop had nothing to do
+    if run.state.join(region, alive, NONE) is None:
+        run.state.undo(region.mark)
+        run.state.path = region.path
+    return True
+
+
+def _leave_loop(run: Run, node: cst.CSTNode) -> bool:
+    if run.loop_regions:
+        run.state.leave(run.loop_regions[-1], NONE)
+    return False
+
+
+# -- ways out -------------------------------------------------------------------------------------------------------
+
+
+def _return(run: Run, node: cst.Return) -> bool:
+    value = run.evaluate(node.value) if node.value is not None else NONE
+    if run.regions:
+        run.state.leave(run.regions[-1], value)
+    return False
+
+
+def _raise(run: Run, node: cst.Raise) -> bool:
+    if node.exc is not None:
+        run.evaluate(node.exc)
+    return False
+
+
+def _try(run: Run, node: cst.Try | cst.TryStar) -> bool:
+    state = run.state
+    mark, before, needed = state.mark(), state.path, len(run.required)
+    alive = _suite(run, node.body)
+    if alive and node.orelse is not None:
+        alive = _suite(run, node.orelse.body)
+    path = state.path
+    raised = _raised(run, node, run.required[needed:])
+    for handler in node.handlers:
+        changes = state.undo(mark)
+        state.path = assume(before, raised, True)
+        handled = _suite(run, handler.body)
+        others = state.undo(mark)
+        if alive and handled:
+            state.merge(raised, others, changes)
+            path = before
+        elif handled:
+            state.apply(others)
+            alive, path = True, before
+        else:
+            state.apply(changes)
+    state.path = path
+    if node.finalbody is not None and not _suite(run, node.finalbody.body):
+        return False
+    return alive
+
+
+def _raised(run: Run, node: cst.Try | cst.TryStar, required: list[str]) -> Value:
+    """When the handlers run: exactly if a required variable is missing, where that is all that can go wrong."""
+    if required and any(_catches_missing(handler) for handler in node.handlers):
+        missing: list[Value] = [negate(EnvHas(name, run.origin(node))) for name in dict.fromkeys(required)]
+        return missing[0] if len(missing) == 1 else Op("or", tuple(missing), "bool", run.origin(node))
+    return Unknown("whether this raises", run.origin(node), key=("raised", id(node)))
+
+
+def _catches_missing(handler: cst.ExceptHandler | cst.ExceptStarHandler) -> bool:
+    kind = handler.type
+    names = [element.value for element in kind.elements] if isinstance(kind, cst.Tuple) else [kind]
+    return any(
+        name is None or (isinstance(name, cst.Name) and name.value in ("KeyError", "Exception", "LookupError"))
+        for name in names
+    )
+
+
+def _with(run: Run, node: cst.With) -> bool:
+    for item in node.items:
+        value = run.evaluate(item.item)
+        if item.asname is not None and isinstance(item.asname.name, cst.BaseExpression):
+            expressions.bind(run, item.asname.name, value)
+    return _suite(run, node.body)
+
+
+# -- bindings -------------------------------------------------------------------------------------------------------
+
+
+def _expression(run: Run, node: cst.Expr) -> bool:
+    run.evaluate(node.value)
+    return True
+
+
+def _assign(run: Run, node: cst.Assign) -> bool:
+    value = run.evaluate(node.value)
+    for target in node.targets:
+        expressions.bind(run, target.target, value, node.value)
+    return True
+
+
+def _annotated(run: Run, node: cst.AnnAssign) -> bool:
+    if node.value is not None:
+        expressions.bind(run, node.target, run.evaluate(node.value), node.value)
+    return True
+
+
+_AUGMENTED = {
+    cst.AddAssign: "add",
+    cst.SubtractAssign: "sub",
+    cst.MultiplyAssign: "mul",
+    cst.FloorDivideAssign: "floordiv",
+    cst.ModuloAssign: "mod",
+    cst.DivideAssign: "truediv",
+}
+
+
+def _augmented(run: Run, node: cst.AugAssign) -> bool:
+    right = run.evaluate(node.value)
+    if isinstance(node.operator, cst.BitOrAssign):
+        left = run.evaluate(node.target)
+        if isinstance(left, Object):
+            expressions.update(run, left, right, node.value)
+            return True
+    name = _AUGMENTED.get(type(node.operator))  # type: ignore[call-overload]
+    if name is None or run.loop_regions:
+        # inside a loop the second pass would add again: one pass cannot stand for all
+        value: Value = Unknown("a running total", run.origin(node))
+    else:
+        value = expressions.operate(run, name, run.evaluate(node.target), right, node)
+    expressions.bind(run, node.target, value, node.value)
+    return True
+
+
+def _function(run: Run, node: cst.FunctionDef) -> bool:
+    facts = run.module.functions[id(node)]
+    run.assign(facts.name, Function(facts, run.scope, None, run.origin(node)))
+    return True
+
+
+def _class(run: Run, node: cst.ClassDef) -> bool:
+    facts = run.module.classes[id(node)]
+    run.assign(facts.name, Class(facts, run.scope, run.origin(node)))
+    return True
+
+
+def _outside(run: Run, node: cst.Global | cst.Nonlocal) -> bool:
+    for item in node.names:
+        name = item.name.value
+        if isinstance(node, cst.Global):
+            run.scope.outside[name] = run.load(run.module)
+            continue
+        scope = run.scope.outer
+        while scope is not None and name not in scope.names:
+            scope = scope.outer
+        if scope is not None:
+            run.scope.outside[name] = scope
+    return True
+
+
+def _delete(run: Run, node: cst.Del) -> bool:
+    target = node.target
+    if isinstance(target, cst.Subscript):
+        owner = run.evaluate(target.value)
+        key = expressions.subscript_key(run, target)
+        if isinstance(owner, Object) and isinstance(key, Const):
+            run.state.write(owner.fields, key.value, Const(None, run.origin(node)))
+    return True
+
+
+# -- imports --------------------------------------------------------------------------------------------------------
+
+
+def _dotted(node: cst.BaseExpression | None) -> str:
+    if isinstance(node, cst.Attribute):
+        return f"{_dotted(node.value)}.{node.attr.value}"
+    return node.value if isinstance(node, cst.Name) else ""
+
+
+def _import(run: Run, node: cst.Import) -> bool:
+    for alias in node.names:
+        dotted = _dotted(alias.name)
+        module = run.project.find(run.module, dotted)
+        if alias.asname is not None and isinstance(alias.asname.name, cst.Name):
+            value: Value = ModuleValue(module, run.origin(node)) if module else External(dotted, run.origin(node))
+            run.assign(alias.asname.name.value, value)
+        else:
+            top = dotted.partition(".")[0]
+            package = run.project.find(run.module, top)
+            run.assign(top, ModuleValue(package, run.origin(node)) if package else External(top, run.origin(node)))
+        if module is not None and run.project.has_effects(module):
+            run.load(module)
+    return True
+
+
+def _import_from(run: Run, node: cst.ImportFrom) -> bool:
+    dotted = _dotted(node.module)
+    level = len(node.relative)
+    module = run.project.find(run.module, dotted, level)
+    if module is not None and run.project.has_effects(module):
+        run.load(module)
+    if isinstance(node.names, cst.ImportStar):
+        if module is not None:
+            for name, value in list(run.load(module).names.items()):
+                if isinstance(name, str) and not name.startswith("_"):
+                    run.assign(name, value)
+        return True
+    for alias in node.names:
+        name = _dotted(alias.name)
+        bound = alias.asname.name.value if alias.asname and isinstance(alias.asname.name, cst.Name) else name
+        origin = run.origin(node)
+        if module is None:
+            below = run.project.find(run.module, f"{dotted}.{name}" if dotted else name, level)
+            if below is not None:
+                run.assign(bound, ModuleValue(below, origin))
+            elif level:
+                run.assign(bound, Unknown(f"{name} of a module that was not found", origin))
+            else:
+                run.assign(bound, expressions.external(run, f"{dotted}.{name}", origin))
+        elif run.project.worth_loading(module):
+            run.assign(bound, run.module_member(module, name, origin))
+        else:
+            run.assign(bound, Unknown(f"{name} of {module.path}", origin))
+    return True
+
+
+_Execute = Callable[["Run", cst.CSTNode], bool]
+
+_STATEMENTS: dict[type[cst.CSTNode], _Execute] = {
+    cst.SimpleStatementLine: _line,
+    cst.If: _if,
+    cst.For: _for,
+    cst.While: _while,
+    cst.Try: _try,
+    cst.TryStar: _try,
+    cst.With: _with,
+    cst.Match: _match,
+    cst.FunctionDef: _function,
+    cst.ClassDef: _class,
+    cst.Expr: _expression,
+    cst.Assign: _assign,
+    cst.AnnAssign: _annotated,
+    cst.AugAssign: _augmented,
+    cst.Return: _return,
+    cst.Raise: _raise,
+    cst.Assert: _assert,
+    cst.Break: _leave_loop,
+    cst.Continue: _leave_loop,
+    cst.Global: _outside,
+    cst.Nonlocal: _outside,
+    cst.Del: _delete,
+    cst.Import: _import,
+    cst.ImportFrom: _import_from,
+}  # type: ignore[dict-item]  # each handler takes the node type that it is registered for
+

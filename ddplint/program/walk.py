@@ -1,0 +1,84 @@
+"""One traversal for all visitors: a small dispatcher over LibCST nodes.
+
+LibCST's own ``visit`` descends into whitespace, commas and parentheses and rebuilds nodes on the way; on a training
+script it costs about as much as the parse. This one looks only at the fields that hold code, and calls the bound
+``visit_<Node>`` / ``leave_<Node>`` methods that the visitors really define.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from functools import cache
+
+import libcst as cst
+
+# Fields that never lead to code that ddplint reads: layout, punctuation and operators without operands.
+_LAYOUT = frozenset(
+    "lpar rpar lbracket rbracket lbrace rbrace comma colon semicolon dot equal star newline indent header footer "
+    "leading_lines lines_after_decorators lines_after_module_docstring trailing_whitespace empty_lines operator "
+    "asynchronous lines_before_else default_newline default_indent has_trailing_newline encoding".split()
+)
+
+
+@cache
+def code_fields(kind: type[cst.CSTNode]) -> tuple[str, ...]:
+    """The fields of a node type that may hold code, in source order as far as LibCST declares them so."""
+    return tuple(
+        field.name
+        for field in dataclasses.fields(kind)  # type: ignore[arg-type]  # every CSTNode is a dataclass
+        if field.name not in _LAYOUT and "whitespace" not in field.name and field.type not in ("str", "bool")
+    )
+
+
+def children(node: cst.CSTNode) -> list[cst.CSTNode]:
+    """The parts of a node that hold code."""
+    found: list[cst.CSTNode] = []
+    for name in code_fields(type(node)):
+        part = getattr(node, name)
+        if isinstance(part, cst.CSTNode):
+            found.append(part)
+        elif type(part) is tuple or type(part) is list:
+            found.extend(part)
+    return found
+
+
+_Handler = Callable[[cst.CSTNode], object]
+
+
+def walk(root: cst.CSTNode, visitors: Sequence[cst.CSTVisitor]) -> None:
+    """Visit every code node below ``root`` once, for all ``visitors`` together.
+
+    A ``visit_*`` method that returns False keeps its own visitor's ``leave_*`` but not the traversal out of the node.
+    """
+    entering: dict[type, list[_Handler]] = {}
+    leaving: dict[type, list[_Handler]] = {}
+
+    def handlers(kind: type, prefix: str) -> list[_Handler]:
+        # CSTVisitor defines an empty method for every node type: calling those would double the cost
+        name = prefix + kind.__name__
+        return [
+            getattr(visitor, name)
+            for visitor in visitors
+            if getattr(type(visitor), name, None) is not getattr(cst.CSTVisitor, name, None)
+        ]
+
+    def step(node: cst.CSTNode) -> None:
+        kind = type(node)
+        enter = entering.get(kind)
+        if enter is None:
+            enter = entering[kind] = handlers(kind, "visit_")
+            leaving[kind] = handlers(kind, "leave_")
+        for call in enter:
+            call(node)
+        for name in code_fields(kind):
+            part = getattr(node, name)
+            if type(part) is tuple or type(part) is list:
+                for item in part:
+                    step(item)
+            elif isinstance(part, cst.CSTNode):
+                step(part)
+        for call in leaving[kind]:
+            call(node)
+
+    step(root)

@@ -1,0 +1,80 @@
+"""Saying in plain English what a value is and where it comes from."""
+
+from __future__ import annotations
+
+import libcst as cst
+
+from ddplint.findings import Note
+from ddplint.program import launchers
+from ddplint.program.program import Program
+from ddplint.program.values import Choice, Const, EnvVar, Index, Input, Op, Origin, Symbol, Value, walk
+
+_SYMBOLS = {
+    "device_count": "the number of GPUs on this node",
+    "group_rank": "the global rank",
+    "group_world_size": "the world size",
+}
+
+
+def code(origin: Origin | None, limit: int = 60) -> str:
+    """The source text of an expression, on one line, shortened."""
+    if origin is None:
+        return "this value"
+    text = " ".join(cst.Module([]).code_for_node(origin.node).split())
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def describe(value: Value) -> str:
+    """What a value is, as part of a sentence: "the index that mp.spawn hands out"."""
+    if isinstance(value, Op) and value.name in ("int", "str"):
+        return describe(value.args[0])
+    if isinstance(value, Index):
+        return f"the index that {starter(value)} counts from 0 on every node"
+    if isinstance(value, Const):
+        return f"the constant {value.value!r}"
+    if isinstance(value, Input):
+        if value.spec is None:
+            return f"the configuration field {value.name}"
+        flag = value.spec.flags[0] if value.spec.flags else value.name
+        return f"the argument {flag}" if not flag.startswith("-") else f"the option {flag}"
+    if isinstance(value, EnvVar):
+        role = launchers.meaning(value.name)
+        return f"{value.name}, the {role.value}," if role and role is not launchers.Role.OTHER else value.name
+    if isinstance(value, Symbol):
+        return _SYMBOLS.get(value.name, value.name)
+    return f"`{code(value.origin)}`"
+
+
+def starter(index: Index) -> str:
+    """What starts the processes that an index counts."""
+    if isinstance(index.site, cst.Call):
+        return code(Origin(index.origin.module, index.site.func)) if index.origin else "mp.spawn"
+    return "the loop that starts the processes"
+
+
+def option_name(option: Input) -> str:
+    """``--nr``, or ``args.nr`` where no declaration is visible."""
+    return option.spec.flags[-1] if option.spec and option.spec.flags else option.name
+
+
+def chain(program: Program, value: Value, what: str, at: Origin) -> list[Note]:
+    """Where a value comes from: one note for each of its sources that stands somewhere else."""
+    notes: list[Note] = []
+    here = (at.module.path, at.module.positions.line(at.node))
+    seen = {here}
+    for part in walk(value):
+        if part.origin is None or isinstance(part, (Choice, Op)):
+            continue
+        if isinstance(part, Const) and part is not value:
+            continue
+        note = program.note(f"{what} comes from {describe(part).rstrip(',')}", part.origin)
+        if (note.path, note.line) not in seen:
+            seen.add((note.path, note.line))
+            notes.append(note)
+    return notes[:4]
+
+
+def sentence(value: Value) -> str:
+    """:func:`describe` at the start of a sentence."""
+    text = describe(value).rstrip(",")
+    return text[0].upper() + text[1:]

@@ -1,0 +1,45 @@
+"""DDP102: the world size is a literal, a local GPU count, or a number that somebody types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ddplint.findings import Applicability, Finding, Severity
+from ddplint.rules import Rule
+
+if TYPE_CHECKING:
+    from ddplint.program import Program
+
+
+class HardcodedWorldSize(Rule):
+    """Judges the world size on small topologies: it must count the processes of all nodes."""
+
+    code = "DDP102"
+    name = "hardcoded-world-size"
+    severity = Severity.WARNING
+    summary = "the world size is a literal, a local GPU count, or typed by hand"
+    fix = Applicability.UNSAFE
+
+    def check(self, program: Program) -> Iterable[Finding]:
+        from ddplint.program import sizes, words
+
+        for group in program.judged_groups:
+            fault = sizes.world_size_fault(group)
+            if fault is None or group.world_size is None:
+                continue
+            origin = sizes.made_at(program, group, fault)
+            problem = {
+                sizes.Fault.LITERAL: "is the world size whatever the number of nodes and GPUs",
+                sizes.Fault.LOCAL: "is used as the world size, which counts the processes of all nodes",
+                sizes.Fault.TYPED: "is the world size, and nothing computes or checks it against what was started",
+            }[fault]
+            yield program.finding(
+                self,
+                origin,
+                f"{words.sentence(group.world_size)} {problem}",
+                severity=Severity.WARNING if fault is sizes.Fault.TYPED else program.topology_severity(),
+                help="compute it as nnodes * processes per node, or leave it to torchrun (WORLD_SIZE)",
+                notes=words.chain(program, group.world_size, "the world size", origin),
+                counterexample=group.counterexample(group.world_failure) if group.world_failure else None,
+            )

@@ -1,0 +1,67 @@
+"""DDP103: the master address is fixed to one machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ddplint.findings import Applicability, Finding, Severity
+from ddplint.rules import Rule
+
+if TYPE_CHECKING:
+    from ddplint.program import Program
+    from ddplint.program.hosts import Written
+
+
+class LocalhostMasterAddr(Rule):
+    """Literals that reach MASTER_ADDR or a tcp:// URL where nothing else can decide them."""
+
+    code = "DDP103"
+    name = "localhost-master-addr"
+    severity = Severity.WARNING
+    summary = "the master address is fixed to this host"
+    fix = Applicability.SAFE
+
+    def check(self, program: Program) -> Iterable[Finding]:
+        from ddplint.program import hosts
+        from ddplint.program.values import Origin
+
+        if not hosts.starts_group(program):
+            return
+        for event in program.events("store"):
+            argument = event.arguments["value"]
+            if event.name == "MASTER_ADDR" and not hosts.guarded(event.path):
+                for host in hosts.written(argument.value, Origin(event.module, argument.node)):
+                    yield from self._finding(program, host, "MASTER_ADDR")
+        for group, value, origin in hosts.init_methods(program):
+            if not hosts.guarded(group.event.path):
+                for host in hosts.url_parts(value, origin)[0]:
+                    yield from self._finding(program, host, "the rendezvous URL")
+
+    def _finding(self, program: Program, host: Written, what: str) -> Iterable[Finding]:
+        from ddplint.program import hosts
+
+        if not hosts.is_host(host.text):
+            return
+        if hosts.is_loopback(host.text):
+            consequence = "every node then looks for rank 0 on itself"
+        else:
+            consequence = "the job then works on that one machine only"
+        flag = f"the option {host.option.spec.flags[-1]}" if host.option and host.option.spec and host.option.spec.flags else ""
+        if host.option is not None:
+            message = f"{flag or host.option.name} sets {what} to {host.text} unless somebody types it: {consequence}"
+            yield program.finding(
+                self,
+                host.origin,
+                message[0].upper() + message[1:],
+                severity=Severity.WARNING,
+                help=f"take the default from the environment: os.environ.get('MASTER_ADDR', {host.text!r})",
+            )
+            return
+        yield program.finding(
+            self,
+            host.origin,
+            f"{what[0].upper() + what[1:]} is fixed to {host.text}, whatever the launcher says: {consequence}",
+            severity=program.topology_severity(),
+            help=f"keep what the launcher set: os.environ.setdefault('MASTER_ADDR', {host.text!r})",
+        )
