@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ddplint.linter import Report
     from ddplint.reporters import Style
 
-_COLORS = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.NOTE: "bold cyan"}
+COLORS = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.NOTE: "bold cyan"}
 # Where the output is a file or a pipe, sentences are not wrapped, but a line of minified code is still cut.
 _PIPED_CODE = 160
 _WIDEST_PROSE = 110
@@ -94,7 +94,7 @@ class _Page:
 
     def finding(self, finding: Finding, text: str | None) -> None:
         """The whole of one finding, with an empty line after it."""
-        color = _COLORS[finding.severity]
+        color = COLORS[finding.severity]
         place, kind = f"{location(finding)}: ", f"{finding.severity.value} {finding.code} "
         self.line(Text.assemble((place, "bold"), (kind, color), (finding.name, "dim")))
         self.prose(_sentence(finding.message))

@@ -21,6 +21,7 @@ _OPENING, _CLOSING = b"([{", b")]}"
 _ONE_KIND = bytes.maketrans(_OPENING + _CLOSING, b"((()))")
 _NO_BRACKET = bytes(set(range(256)) - set(_OPENING + _CLOSING))
 _OPERATOR_BYTES = b".+-*/%@&|^~<>=!"
+_WORDS = (b"not ", b"else ", b"lambda", b"await ", b"and ", b"or ")
 _NO_OPERATOR = bytes(set(range(256)) - set(_OPERATOR_BYTES + _OPENING))
 
 _TOKEN = re.compile(
@@ -33,13 +34,13 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_LINE_HEAD = re.compile(r"^([ \t]*)(elif\b)?[^\s#]", re.MULTILINE)
+_LINE_HEAD = re.compile(r"^([ \t]*)(?:(elif)\b|[^\s#])", re.MULTILINE)
 
 
 def too_deep(text: str) -> tuple[Position, str] | None:
     """Where and why ``text`` is too deep for the parser; None where it is safe to parse."""
     data = text.encode("utf-8", "replace")
-    if _many_brackets(data) or len(data.translate(None, _NO_OPERATOR)) > LEVELS or data.count(b"lambda") > LEVELS:
+    if _many_brackets(data) or _many_levels(data):
         found = _deep_expression(text)
         if found is not None:
             return found
@@ -51,16 +52,17 @@ def too_deep(text: str) -> tuple[Position, str] | None:
 def _many_brackets(data: bytes) -> bool:
     """False only if brackets are surely not nested deeper than allowed."""
     marks = data.translate(_ONE_KIND, _NO_BRACKET)
-    # Each round takes off the innermost level.
-    for level in range(BRACKETS):
-        if len(marks) <= BRACKETS - level:
+    for level in range(BRACKETS + 1):
+        if level + marks.count(b"(") <= BRACKETS:
             return False
-        fewer = marks.replace(b"()", b"")
-        if len(fewer) == len(marks):
-            break
-        marks = fewer
-    # What is left holds unbalanced brackets, from strings and comments mostly.
-    return marks.count(b"(") > BRACKETS // 2 or len(marks) > BRACKETS
+        # Each round takes off the innermost level; what stays at the end is unbalanced, from strings mostly.
+        marks = marks.replace(b"()", b"")
+    return True
+
+
+def _many_levels(data: bytes) -> bool:
+    operators = len(data.translate(None, _NO_OPERATOR))
+    return operators > LEVELS or operators + sum(data.count(word) for word in _WORDS) > LEVELS
 
 
 def _deep_expression(text: str) -> tuple[Position, str] | None:

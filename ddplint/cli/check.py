@@ -1,0 +1,110 @@
+"""``ddplint check``: lint files and folders."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
+
+from ddplint.cli import ISSUES, CommandError
+from ddplint.cli.options import add_color, add_settings, command, settings_of
+
+if TYPE_CHECKING:
+    from ddplint.linter import Progress, Report
+    from ddplint.settings import Settings
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of ``ddplint check``."""
+    check = command(
+        "check",
+        "Lint PyTorch training scripts for what goes wrong on more than one process, GPU or node.",
+        epilog="exit code: 0 nothing found, 1 findings, 2 wrong usage, settings or paths",
+    )
+    check.add_argument("paths", nargs="*", metavar="PATH", help='files and folders; "-" is standard input; default: .')
+    check.add_argument("--stdin-filename", metavar="NAME", help="what to call standard input")
+    add_settings(check)
+    output = check.add_argument_group("output")
+    output.add_argument("--output-format", metavar="FORMAT", help="text (default), concise, json, json-lines or github")
+    output.add_argument("--output-file", metavar="FILE", help="write the findings there")
+    output.add_argument("--statistics", action="store_true", help="count the findings of each rule")
+    add_color(output)
+    output.add_argument("--exit-zero", action="store_true", help="exit 0 whatever is found")
+    output.add_argument("--show-settings", action="store_true", help="print the settings and end; see ddplint config")
+    output.add_argument(
+        "-v", "--verbose", action="store_true", help="say what was read, and details of internal errors"
+    )
+    output.add_argument("-q", "--quiet", action="store_true", help="nothing but findings and errors")
+    check.add_argument("--no-cache", action="store_true", help="do not use or write the cache")
+    return check
+
+
+def run(args: argparse.Namespace) -> int:
+    """Lint, report, and return the exit code."""
+    from ddplint.linter import lint
+
+    paths: list[str] = args.paths or ["."]
+    piped = "-" in paths
+    named = [path for path in paths if path != "-"]
+    if args.stdin_filename is not None and not piped:
+        raise CommandError('--stdin-filename: there is no "-" among the paths')
+    settings = settings_of(args, named or ([args.stdin_filename] if args.stdin_filename else []))
+    if args.show_settings:
+        from ddplint.reporters.settings import write_text
+
+        write_text(settings, sys.stdout)
+        return 0
+    content = sys.stdin.buffer.read() if piped else None
+    with _bar(args) as progress:
+        report = lint(named, settings, stdin=content, stdin_filename=args.stdin_filename, progress=progress)
+    _write(report, settings, args)
+    _complain(report, settings, args)
+    if report.problems or report.errors:
+        return 2
+    worst = max((finding.severity.rank for finding in report.findings if not finding.suppressed), default=-1)
+    return 1 if worst >= settings.fail_on.rank and not args.exit_zero else 0
+
+
+def _bar(args: argparse.Namespace) -> AbstractContextManager[Progress | None]:
+    if args.quiet or not sys.stderr.isatty():
+        return nullcontext()
+    from ddplint.cli.progress import Bar
+
+    return Bar()
+
+
+def _write(report: Report, settings: Settings, args: argparse.Namespace) -> None:
+    from ddplint.reporters import Style, reporter
+
+    write = reporter(settings.output_format)
+    style = Style(color=args.color, statistics=args.statistics, quiet=args.quiet)
+    if args.output_file is None:
+        write(report, sys.stdout, style)
+        sys.stdout.flush()
+        return
+    try:
+        with open(args.output_file, "w", encoding="utf-8", errors="backslashreplace") as stream:
+            write(report, stream, style)
+    except OSError as error:
+        raise CommandError(f"--output-file: {args.output_file}: {error.strerror or error}") from None
+
+
+def _complain(report: Report, settings: Settings, args: argparse.Namespace) -> None:
+    """What is not a finding goes to standard error, so that no format is spoilt by it."""
+    lines = [f"error: {problem}" for problem in report.problems]
+    if not args.quiet:
+        lines += [f"warning: {folder}: no Python files there" for folder in report.empty]
+    for fault in report.errors:
+        where = f"rule {fault.rule} on {fault.path}" if fault.rule else fault.path
+        lines.append(f"internal error in {where}: {fault.error}")
+        if args.verbose:
+            lines.append(fault.traceback.rstrip())
+    if report.errors:
+        hint = "the output of the same command with -v" if not args.verbose else "the lines above"
+        lines.append(f"the rest was linted. Please report {hint}, and the script if you can: {ISSUES}")
+    if args.verbose:
+        lines.append(f"settings: {settings.file or 'no settings file'}")
+        lines.append(f"files: {report.files} found, {report.checked} distributed, {report.skipped} skipped")
+    for line in lines:
+        print(f"ddplint: {line}", file=sys.stderr)

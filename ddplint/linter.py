@@ -1,0 +1,235 @@
+"""The pipeline: discover -> read -> prefilter -> load the project -> rules -> suppressions -> sort.
+
+Whatever one file or one rule does, the others are still linted: a file that cannot be used becomes DDP000, a path
+that cannot be used a problem, a fault of our own an :class:`InternalError`. LibCST (behind :mod:`ddplint.program`) is
+imported only once a file is known to be worth a parse.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from ddplint.findings import Finding, InternalError, Position, Severity, Span
+from ddplint.sources import Source, SourceError, discover, from_bytes, mentions_distributed, read_bytes
+
+if TYPE_CHECKING:
+    from ddplint.program import Program, Project
+    from ddplint.program.ranks import RankTable
+    from ddplint.rules import Rule
+    from ddplint.settings import Settings
+
+# Since Python 3.11 a call of Python by Python takes no C stack; before, 1 KiB or so of 8 MiB.
+_RECURSION = 20_000 if sys.version_info >= (3, 11) else 5_000
+
+Progress = Callable[[int, int], None]
+"""Told how many files are done, and of how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a run found.
+
+    ``findings`` are sorted by place and include the suppressed ones. ``files`` were found, ``checked`` of them parsed,
+    ``skipped`` dropped because they have nothing distributed in them. ``problems`` are paths that could not be used,
+    ``empty`` folders without Python files; ``texts`` holds the source of every file with findings.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    files: int = 0
+    checked: int = 0
+    skipped: int = 0
+    errors: tuple[InternalError, ...] = ()
+    problems: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+
+def lint(
+    paths: Sequence[str],
+    settings: Settings,
+    *,
+    stdin: bytes | None = None,
+    stdin_filename: str | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Lint ``paths``, and the content ``stdin`` under the name ``stdin_filename``."""
+    found = discover(paths, settings)
+    named = [(file.path, file.display) for file in found.files]
+    run = _Run(settings, progress or (lambda done, total: None), len(named) + (stdin is not None))
+    sources = list(run.read(named))
+    if stdin is not None:
+        sources += run.decode(stdin, stdin_filename or "<stdin>", None)
+    if sources:
+        run.check(sources)
+    return Report(
+        findings=run.suppressed(),
+        files=run.total,
+        checked=run.checked,
+        skipped=run.total - run.checked,
+        errors=tuple(run.errors.values()),
+        problems=found.problems,
+        empty=found.empty,
+        texts={
+            path: run.texts[path] for path in {finding.path for finding in run.findings.values()} & run.texts.keys()
+        },
+    )
+
+
+class UnusableScriptError(Exception):
+    """A script of which no rank table can be made; the text says why."""
+
+
+def rank_table(
+    path: str, nnodes: int, nproc_per_node: int, launcher: str | None, inputs: Mapping[str, Sequence[str]]
+) -> RankTable:
+    """What every process of a run of ``path`` would get (see :mod:`ddplint.program.ranks`).
+
+    Raises:
+        UnusableScriptError: there is no such file, or it cannot be parsed.
+    """
+
+    from ddplint.settings import Settings
+
+    if os.path.isdir(path):
+        raise UnusableScriptError(f"{path}: is a folder: name the script that is started")
+    run = _Run(Settings(), lambda done, total: None, 1)
+    sources = list(run.read([(path, path)], everything=True))
+    if sources:
+        from ddplint.program import load_project
+        from ddplint.program.ranks import table
+
+        project = load_project(sources, run.settings)
+        for problem in project.problems:
+            run.unusable(problem.path, problem.message, problem.position)
+        if project.programs:
+            return table(project.programs[0], nnodes, nproc_per_node, launcher, inputs)
+    finding = next(iter(run.findings.values()))
+    raise UnusableScriptError(f"{path}:{finding.span.start.line}:{finding.span.start.column}: {finding.message}")
+
+
+class _Run:
+    """What one run has gathered so far."""
+
+    def __init__(self, settings: Settings, progress: Progress, total: int) -> None:
+        self.settings = settings
+        self.progress = progress
+        self.total = total
+        self.checked = 0
+        self.done = 0
+        # By code, file and place: a mistake in a helper is found again through every script that imports it.
+        self.findings: dict[tuple[str, str, Span], Finding] = {}
+        self.errors: dict[tuple[str, str], InternalError] = {}
+        self.texts: dict[str, str] = {}
+
+    def read(self, files: Iterable[tuple[str, str]], *, everything: bool = False) -> Iterator[Source]:
+        """The files that have something to do with distributed training, or ``everything`` that can be read."""
+        for path, display in files:
+            try:
+                data = read_bytes(path, display)
+            except SourceError as error:
+                self.checked += 1
+                self.unusable(error.path, error.message, error.position)
+                self.step()
+                continue
+            yield from self.decode(data, display, path, everything=everything)
+
+    def decode(self, data: bytes, display: str, path: str | None, *, everything: bool = False) -> Iterator[Source]:
+        """One file, if it is worth a parse and can be parsed."""
+        if not (everything or mentions_distributed(data)):
+            self.step()
+            return
+        from pathlib import Path
+
+        from ddplint.sources.nesting import too_deep
+
+        self.checked += 1
+        try:
+            source = from_bytes(data, display, Path(os.path.realpath(path)) if path is not None else None)
+        except SourceError as error:
+            self.unusable(error.path, error.message, error.position)
+            self.step()
+            return
+        self.texts[display] = source.text
+        deep = too_deep(source.text)
+        if deep is not None:
+            position, what = deep
+            self.unusable(display, f"{what}: Python does not run such code, and ddplint cannot parse it", position)
+            self.step()
+            return
+        yield source
+
+    def check(self, sources: Sequence[Source]) -> None:
+        """Run the rules over the sources, which are one project."""
+        from ddplint.rules import registry
+
+        rules = [rule for rule in registry().values() if self.settings.enabled(rule.code, preview=rule.preview)]
+        # Walking and positions take several Python frames for each of the levels that too_deep() lets through.
+        sys.setrecursionlimit(max(sys.getrecursionlimit(), _RECURSION))
+        for project in self.projects(sources):
+            for problem in project.problems:
+                self.unusable(problem.path, problem.message, problem.position)
+                self.step()
+            for program in project.programs:
+                for rule in rules:
+                    if self.settings.enabled(rule.code, program.path, preview=rule.preview):
+                        self.apply(rule, program)
+                self.step()
+
+    def projects(self, sources: Sequence[Source]) -> list[Project]:
+        """All sources as one project; without those, if any, that break the program model."""
+        from ddplint.program import load_project
+
+        try:
+            return [load_project(sources, self.settings)]
+        except Exception as error:
+            if len(sources) == 1:
+                self.failed(sources[0].path, None, error)
+                self.step()
+                return []
+            # One of them breaks it. Alone, each of the others is still judged, by what it imports as before.
+            return [project for source in sources for project in self.projects([source])]
+
+    def apply(self, rule: Rule, program: Program) -> None:
+        """One rule on one file. A fault in it is ours, not the user's, and ends nothing else."""
+        try:
+            for finding in rule.check(program):
+                self.add(finding)
+        except Exception as error:
+            self.failed(program.path, rule.code, error)
+
+    def add(self, finding: Finding) -> None:
+        # A rule may report in a helper module that has its own per-file ignores.
+        if finding.code == "DDP000" or self.settings.enabled(finding.code, finding.path):
+            severity = self.settings.severity_of(finding.code, finding.severity)
+            self.findings.setdefault((finding.code, finding.path, finding.span), replace(finding, severity=severity))
+
+    def unusable(self, path: str, message: str, position: Position) -> None:
+        """A file that cannot be read or parsed."""
+        end = Position(position.line, position.column + 1)
+        self.add(Finding("DDP000", "syntax-error", Severity.ERROR, message, path, Span(position, end)))
+
+    def failed(self, path: str, rule: str | None, error: Exception) -> None:
+        import traceback
+
+        # What breaks in the program model breaks in every rule that asks for it: the first report is enough.
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        key = (path, f"{type(error).__name__} {last.filename}:{last.lineno}")
+        text = "".join(traceback.format_exception(error))
+        message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        self.errors.setdefault(key, InternalError(path, rule, message, text))
+
+    def step(self) -> None:
+        self.done += 1
+        self.progress(self.done, self.total)
+
+    def suppressed(self) -> tuple[Finding, ...]:
+        """The findings in order: hidden ones marked, and a DDP001 for every comment that hides nothing."""
+        return tuple(sorted(self.findings.values(), key=_place))
+
+
+def _place(finding: Finding) -> tuple[str, Position, str]:
+    return finding.path, finding.span.start, finding.code
