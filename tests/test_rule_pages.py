@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ def test_case(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert [_plain(finding) for finding in found] == [_without_message(expected) for expected in case.expected]
     for finding, expected in zip(found, case.expected, strict=True):
         assert expected.message in finding.message
+        assert _style(finding) == []
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.fixed], ids=lambda case: f"{case.code}-{case.name}")
@@ -51,6 +53,19 @@ def findings(code: str, files: dict[str, str], folder: Path, monkeypatch: pytest
     assert not report.problems
     assert report.files == len(files)
     return [finding for finding in report.findings if finding.code == code and not finding.suppressed]
+
+
+def _style(finding: Finding) -> list[str]:
+    """What is wrong with the words of a finding: one sentence without a full stop, and nobody "should"."""
+    complaints: list[str] = []
+    for what, text in (("message", finding.message), ("help", finding.help or "")):
+        if text != text.strip() or "\n" in text or text.endswith((".", "!", ":")):
+            complaints.append(f"the {what} does not end properly: {text!r}")
+        if re.search(r"\bshould\b", text, re.IGNORECASE):
+            complaints.append(f"the {what} says should: {text!r}")
+    if not finding.message or finding.message[0].islower():
+        complaints.append(f"the message does not begin with a capital letter: {finding.message!r}")
+    return complaints
 
 
 def _plain(finding: Finding) -> Expected:

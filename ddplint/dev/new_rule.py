@@ -79,7 +79,7 @@ TODO
 
 ## Cases
 
-TODO: at least three that fire and three that must stay silent, the traps among them. A comment names a finding on its line:
+TODO: at least three that fire and three that stay silent, the traps among them. A comment names a finding on its line:
 
 ```python case="todo"
 import torch.distributed as dist
