@@ -19,6 +19,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line of ``ddplint check``."""
     check = command(
         "check",
+        "[PATH ...]",
         "Lint PyTorch training scripts for what goes wrong on more than one process, GPU or node.",
         epilog="exit code: 0 nothing found, 1 findings, 2 wrong usage, settings or paths",
     )

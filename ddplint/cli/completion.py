@@ -10,7 +10,7 @@ from ddplint.cli.options import command
 
 def parser() -> argparse.ArgumentParser:
     """The command line of ``ddplint completion``."""
-    completion = command("completion", "Print a completion script for a shell.")
+    completion = command("completion", "{bash,zsh,fish}", "Print a completion script for a shell.")
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))
     return completion
 

@@ -10,7 +10,9 @@ from ddplint.cli.options import add_format, add_settings, command, settings_of
 
 def parser() -> argparse.ArgumentParser:
     """The command line of ``ddplint config``."""
-    config = command("config", "Print the settings that hold for PATH, and where each of them comes from.")
+    config = command(
+        "config", "[PATH ...]", "Print the settings that hold for PATH, and where each of them comes from."
+    )
     config.add_argument("paths", nargs="*", metavar="PATH", help="files and folders to be linted; default: .")
     add_settings(config)
     add_format(config)

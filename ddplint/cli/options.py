@@ -28,9 +28,16 @@ _DIRECT = (
 )
 
 
-def command(name: str, description: str, **more: object) -> argparse.ArgumentParser:
+def command(name: str, arguments: str, description: str, epilog: str | None = None) -> argparse.ArgumentParser:
     """A parser for one command; options are never abbreviated, so that adding one breaks no script."""
-    return argparse.ArgumentParser(prog=f"ddplint {name}", description=description, allow_abbrev=False, **more)  # type: ignore[arg-type]
+    return argparse.ArgumentParser(
+        prog=f"ddplint {name}",
+        # The generated one takes ten lines, before every error message.
+        usage=f"ddplint {name} [OPTION ...] {arguments}",
+        description=description,
+        epilog=epilog,
+        allow_abbrev=False,
+    )
 
 
 def add_format(parser: argparse.ArgumentParser) -> None:

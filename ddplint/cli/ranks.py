@@ -16,6 +16,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line of ``ddplint ranks``."""
     ranks = command(
         "ranks",
+        "SCRIPT",
         "Show the rank, device, world size and master address that every process of a run would get. "
         "The script is read, not run.",
     )

@@ -11,7 +11,7 @@ from ddplint.cli.options import add_color, add_format, command
 
 def parser() -> argparse.ArgumentParser:
     """The command line of ``ddplint rule``."""
-    rule = command("rule", "Explain a rule; without one, list them all.")
+    rule = command("rule", "[RULE]", "Explain a rule; without one, list them all.")
     which = rule.add_mutually_exclusive_group()
     which.add_argument("rule", nargs="?", metavar="RULE", help="a code (DDP101) or a name (global-rank)")
     which.add_argument("--all", action="store_true", help="explain every rule")

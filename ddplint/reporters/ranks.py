@@ -18,7 +18,7 @@ def write_text(table: RankTable, script: str, nnodes: int, nproc_per_node: int, 
     from rich.cells import cell_len
     from rich.text import Text
 
-    from ddplint.reporters.text import console_for
+    from ddplint.reporters.console import console_for
 
     console = console_for(stream, color)
     heads = ["node", "process", *(name.replace("_", " ") for name in _COLUMNS)]

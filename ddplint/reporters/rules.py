@@ -27,7 +27,7 @@ def write_table(rules: Sequence[Rule], stream: TextIO, color: str) -> None:
         return
     from rich.text import Text
 
-    from ddplint.reporters.text import COLORS, console_for
+    from ddplint.reporters.console import COLORS, console_for
 
     console = console_for(stream, color)
     indent = sum(widths) + 8
@@ -59,7 +59,7 @@ def write_pages(rules: Sequence[Rule], stream: TextIO, color: str) -> None:
         return
     from rich.markdown import Markdown
 
-    from ddplint.reporters.text import console_for
+    from ddplint.reporters.console import console_for
 
     console = console_for(stream, color)
     for rule in rules:
