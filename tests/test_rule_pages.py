@@ -63,7 +63,8 @@ def _style(finding: Finding) -> list[str]:
             complaints.append(f"the {what} does not end properly: {text!r}")
         if re.search(r"\bshould\b", text, re.IGNORECASE):
             complaints.append(f"the {what} says should: {text!r}")
-    if not finding.message or finding.message[0].islower():
+    # A name (torchrun, rank) keeps its small letter.
+    if not finding.message or re.match(r"(the|a|an|this|that|each|every|two|no|nothing|nobody)\b", finding.message):
         complaints.append(f"the message does not begin with a capital letter: {finding.message!r}")
     return complaints
 
