@@ -172,6 +172,11 @@ def owner(name: str) -> Launcher | None:
     return next((launcher for launcher in LAUNCHERS if name in launcher.variables), None)
 
 
+def name_of(launcher: Launcher, role: Role) -> str:
+    """The variable of a launcher that counts ``role``."""
+    return next((name for name, counted in launcher.variables.items() if counted is role), role.value)
+
+
 def is_scheduler_variable(name: str) -> bool:
     """Whether only a cluster's scheduler or an MPI sets such a name: reading it shows that several nodes are meant."""
     return _SCHEDULER.match(name) is not None

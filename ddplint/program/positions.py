@@ -87,6 +87,9 @@ class Positions:
                 return self._place(node.body[0])[0], self._place(node.body[-1])[1]
             else:
                 self._record(located.piece)
+                if id(node) not in self._recorders:  # too deep in an expression for LibCST to generate
+                    start, _ = self._recorders[id(located.piece.root)].place(located.piece.root)
+                    return start, start
         start, end = self._recorders[id(node)].place(node)
         return start, end or self._place(_last_statement(node))[1]
 
@@ -97,7 +100,7 @@ class Positions:
                 piece.root._codegen(recorder, is_elif=True)
             else:
                 piece.root._codegen(recorder)
-        except _EndOfPiece:
+        except (_EndOfPiece, RecursionError):
             pass
         anchor_place = self._search("".join(recorder.tokens[recorder.anchor_token :])) or self._ask_python(piece.anchor)
         if anchor_place is None:
@@ -127,16 +130,17 @@ class Positions:
         return "\f" not in self._text and self._text.count("\r") == self._text.count("\r\n")
 
     def _ask_python(self, anchor: cst.CSTNode) -> _Place | None:
-        if self._python_starts is None:
+        start = self._python_starts.get(id(anchor))
+        if start is None:
             return None
-        line, offset = self._python_starts[id(anchor)]
+        line, offset = start
         if not self._text.isascii():
             offset = len(_NEWLINE.split(self._text, line)[line - 1].encode(errors="replace")[:offset].decode())
         return line, offset
 
     @cached_property
-    def _python_starts(self) -> dict[int, tuple[int, int]] | None:
-        return statement_starts(self._tree, self._text)
+    def _python_starts(self) -> dict[int, tuple[int, int]]:
+        return statement_starts(self._tree, self._text) or {}
 
 
 def _last_statement(node: Any) -> cst.CSTNode:

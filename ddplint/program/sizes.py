@@ -38,7 +38,7 @@ def world_size_fault(group: Group) -> Fault | None:
         return None if has_fallback(typed) else Fault.TYPED
     if group.world_failure is None or _has_node_factor(value) or group.one_task_a_node:
         return None
-    if _rank_has_node_term(group):
+    if rank_has_node_term(group):
         return None  # rank and world size are computed for different topologies: DDP113
     return Fault.LOCAL
 
@@ -56,7 +56,8 @@ def _has_node_factor(value: Value) -> bool:
     )
 
 
-def _rank_has_node_term(group: Group) -> bool:
+def rank_has_node_term(group: Group) -> bool:
+    """Whether a rank is right by itself and computed from a node: then a local world size does not fit it."""
     return group.rank is not None and group.rank_failure is None and isinstance(_strip(group.rank), Op)
 
 

@@ -78,3 +78,8 @@ def sentence(value: Value) -> str:
     """:func:`describe` at the start of a sentence."""
     text = describe(value).rstrip(",")
     return text[0].upper() + text[1:]
+
+
+def described_code(value: Value) -> str:
+    """A computed value as its source text, anything else in words."""
+    return f"`{code(value.origin)}`" if isinstance(value, Op) and value.origin else describe(value).rstrip(",")

@@ -1,0 +1,78 @@
+"""GPU indices: which of them count over all nodes, although every node numbers its GPUs from 0."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ddplint.findings import Counterexample
+from ddplint.findings import Process as ProcessRow
+from ddplint.program.events import Event
+from ddplint.program.group import Judge, Judgement, Verdict
+from ddplint.program.program import Program
+from ddplint.program.topology import Infeasible, Process, Topology
+from ddplint.program.values import Const, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A device index that is right on one node and out of range on another."""
+
+    event: Event
+    counterexample: Counterexample | None
+
+
+def out_of_range(program: Program) -> Iterator[Use]:
+    """Device uses whose index is fine on one node of any size, and too large on several."""
+    if program.evidence.test or program.evidence.managed:
+        return
+    local_ranks = {group.rank.id for group in program.groups if group.rank is not None and group.rank_failure}
+    for event in program.events("device"):
+        index = event.arguments["index"].value
+        if isinstance(index, Const) or index.id in local_ranks:
+            continue
+        judge = Judge(event, program.launch_passes_local_rank)
+        failure = judge.failure(lambda processes, index=index: _in_range(processes, index))  # type: ignore[misc]
+        if failure is None:
+            continue
+        alone = judge.judge(failure.scenario, Topology(1, 4), lambda processes: _in_range(processes, index))
+        if alone.verdict is Verdict.RIGHT:
+            yield Use(event, _shown(judge, failure, index))
+
+
+def _in_range(processes: list[Process], index: Value) -> Verdict:
+    found = [process.evaluate(index) for process in processes]
+    if any(not isinstance(value, int) for value in found):
+        return Verdict.UNKNOWN
+    return Verdict.RIGHT if all(0 <= value < processes[0].topology.nproc for value in found) else Verdict.WRONG
+
+
+def _shown(judge: Judge, failure: Judgement, index: Value) -> Counterexample | None:
+    topology = failure.topology
+    if topology is None or failure.answers is None:
+        return None
+    try:
+        processes = judge.processes(failure.scenario, topology, failure.answers) or []
+        rows = [(process, process.evaluate(index)) for process in processes]
+    except Infeasible:
+        return None
+    table = tuple(
+        ProcessRow(
+            process.node,
+            process.local,
+            rank=process.rank,
+            device=device,
+            trouble=None if 0 <= device < topology.nproc else "no such GPU",
+        )
+        for process, device in rows
+    )
+    bad = next((row for row in table if row.trouble), None)
+    if bad is None:
+        return None
+    return Counterexample(
+        topology.nnodes,
+        topology.nproc,
+        table,
+        f"{topology}: node {bad.node} local rank {bad.local_rank} asks for cuda:{bad.device}, "
+        f"and its node has cuda:0 to cuda:{topology.nproc - 1}",
+    )
