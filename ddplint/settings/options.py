@@ -1,4 +1,4 @@
-"""What each key takes: a reader gets the value as TOML or the command line gives it, and returns that of ``Settings``."""
+"""What each key takes: a reader turns the value that TOML or the command line gives into that of ``Settings``."""
 
 from __future__ import annotations
 

@@ -14,15 +14,14 @@ _WITHOUT_TORCH = (
     b"ddplint",
     b"MASTER_",
     b"WORLD_SIZE",
-    b"RANK",
     b"local_rank",
-    b"SLURM_",
 )
 
 # "distributed" by itself is in the Apache licence header of every second file, hence its neighbours.
 _WITH_TORCH = (
     b"torch.distributed",
     b"rank",
+    b"RANK",
     b"world_size",
     b"DataParallel",
     b"Distributed",
@@ -42,6 +41,7 @@ _WITH_TORCH = (
     b"fully_shard",
     b"NCCL_",
     b"nccl",
+    b"SLURM_",
     b"CUDA_VISIBLE_DEVICES",
     b"ccelerat",
     b"deepspeed",
