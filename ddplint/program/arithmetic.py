@@ -15,6 +15,7 @@ from ddplint.program.values import (
     External,
     Function,
     Index,
+    Input,
     Items,
     ModuleValue,
     Object,
@@ -89,7 +90,8 @@ def operation(name: str, args: tuple[Value, ...], origin: Origin | None) -> Valu
             return Unknown("an operation that fails", origin)
         if isinstance(result, (list, tuple)):
             return Items(tuple(Const(item, origin) for item in result), origin)
-        return Const(result, origin)
+        # a converted literal still stands where it was written
+        return Const(result, args[0].origin if name in ("int", "str") else origin)
     if any(isinstance(arg, (Function, Class, ModuleValue, Partial)) for arg in args):
         return Unknown("an operation on something that is not a number", origin)
     return Op(name, args, _result_type(name, args), origin)
@@ -141,6 +143,13 @@ def comparison(name: str, left: Value, right: Value, origin: Origin | None) -> V
     if left.id == right.id and isinstance(left, (Const, Index, Symbol)) and name in ("eq", "ne"):
         return Const(name == "eq", origin)
     return operation(name, (left, right), origin)
+
+
+def is_untyped_local_rank(value: Value) -> bool:
+    """``--local_rank`` without ``type=``: what torch.distributed.launch passes then stays a string."""
+    if not isinstance(value, Input) or value.spec is None or value.spec.dest != "local_rank":
+        return False
+    return value.spec.parser == "argparse" and not value.spec.typed
 
 
 def may_be_variable(value: Value) -> bool:

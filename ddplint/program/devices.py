@@ -10,7 +10,7 @@ from ddplint.findings import Process as ProcessRow
 from ddplint.program.events import Event
 from ddplint.program.group import Judge, Judgement, Verdict
 from ddplint.program.program import Program
-from ddplint.program.topology import Infeasible, Process, Topology
+from ddplint.program.topology import Infeasible, Process, Question, Topology
 from ddplint.program.values import Const, Value
 
 
@@ -54,7 +54,7 @@ def _shown(judge: Judge, failure: Judgement, index: Value) -> Counterexample | N
     try:
         processes = judge.processes(failure.scenario, topology, failure.answers) or []
         rows = [(process, process.evaluate(index)) for process in processes]
-    except Infeasible:
+    except (Infeasible, Question):
         return None
     table = tuple(
         ProcessRow(

@@ -46,7 +46,7 @@ class Evidence:
         return cls(
             multi_node=bool(reasons) if setting is None else setting,
             reasons=reasons,
-            torchrun=bool(reads & {"LOCAL_RANK", "RANK", "LOCAL_WORLD_SIZE", "GROUP_RANK", "TORCHELASTIC_RUN_ID"}),
+            torchrun=bool(reads & {"LOCAL_RANK", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "TORCHELASTIC_RUN_ID"}),
             managed=bool(program.events("managed")) and not program.events("init"),
             test=_is_test(program),
         )

@@ -244,15 +244,16 @@ def _binary(run: Run, node: cst.BinaryOperation) -> Value:
 
 def operate(run: Run, name: str, left: Value, right: Value, node: cst.CSTNode) -> Value:
     """An arithmetic operator on two values; strings are joined, constants folded."""
+    for one, two in ((left, right), (right, left)):
+        if arithmetic.may_be_variable(one) and two.type in ("int", "float"):
+            run.record("mixed", node, {"value": Argument(one, node)}, name=name)
+            return Unknown("arithmetic with a string", run.origin(node), uses=(left, right))
     if name == "add" and "str" in (left.type, right.type):
         return text(run, [left, right], node)
     if name == "mod" and left.type == "str":
         return _percent(run, left, right, node)
     if name == "add" and isinstance(left, Items) and isinstance(right, Items):
         return Items(left.values + right.values, run.origin(node))
-    mixed = [side for side in (left, right) if arithmetic.may_be_variable(side)]
-    if mixed and all(side.type in ("int", "float") or side in mixed for side in (left, right)):
-        run.record("mixed", node, {"value": Argument(mixed[0], node)}, name=name)
     return arithmetic.operation(name, (left, right), run.origin(node))
 
 
@@ -342,7 +343,7 @@ def compare(run: Run, name: str, left: Value, right: Value, node: cst.CSTNode) -
     if name == "is":
         name = "eq"
     for one, two in ((left, right), (right, left)):
-        if arithmetic.may_be_variable(one) and two.type == "int":
+        if two.type == "int" and (arithmetic.may_be_variable(one) or arithmetic.is_untyped_local_rank(one)):
             run.record("mixed", node, {"value": Argument(one, node), "other": Argument(two, node)}, name=name)
     return as_condition(arithmetic.comparison(name, left, right, run.origin(node)))
 

@@ -13,7 +13,7 @@ from ddplint.findings import Process as ProcessRow
 from ddplint.program import arithmetic
 from ddplint.program.events import Argument, Event
 from ddplint.program.launchers import LAUNCHERS, SRUN, TORCHRUN, Launcher
-from ddplint.program.topology import FAMILY, UNKNOWN, Answers, Infeasible, Process, Scenario, Topology, search
+from ddplint.program.topology import FAMILY, UNKNOWN, Answers, Infeasible, Process, Question, Scenario, Topology, search
 from ddplint.program.values import Choice, Const, EnvHas, EnvVar, Input, Value, walk
 
 
@@ -37,6 +37,9 @@ class Judgement:
 
 
 Check = Callable[[list[Process]], Verdict]
+
+# Processes on one node that are enumerated: more than any node has GPUs.
+_MOST_PROCESSES = 16
 
 
 class Judge:
@@ -70,14 +73,6 @@ class Judge:
             found.insert(0, Scenario(TORCHRUN, legacy=True))
         return (*found, Scenario(None))
 
-    def family(self, scenario: Scenario) -> tuple[Topology, ...]:
-        """The topologies to try: with as many processes a node as the script starts, where that is a literal."""
-        for spawn in scenario.spawns:
-            count = spawn.count.value if spawn.count else None
-            if isinstance(count, Const) and isinstance(count.value, int) and 1 <= count.value <= 16:
-                return (Topology(2, count.value), Topology(3, count.value))
-        return FAMILY
-
     # -- judging ------------------------------------------------------------------------------------------------
 
     def processes(self, scenario: Scenario, topology: Topology, answers: Answers) -> list[Process] | None:
@@ -86,11 +81,19 @@ class Judge:
         Raises:
             Question: an input has not been answered.
         """
+        count = topology.nproc
+        if scenario.spawns and scenario.spawns[-1].count is not None:
+            parent = Process(scenario, topology, 0, 0, answers, {}, count)
+            told = parent.evaluate(scenario.spawns[-1].count.value)
+            if _is_int(told):
+                count = told
+            if not 1 <= count <= _MOST_PROCESSES:
+                return None
         made: list[Process] = []
         for node in range(topology.nnodes):
-            for local in range(topology.nproc):
+            for local in range(count):
                 assumed: dict[int, bool] = {}
-                process = Process(scenario, topology, node, local, answers, assumed)
+                process = Process(scenario, topology, node, local, answers, assumed, count)
                 if not _reaches(process, self.event, assumed):
                     return None
                 made.append(process)
@@ -120,7 +123,7 @@ class Judge:
     def judge_family(self, scenario: Scenario, check: Check) -> Judgement:
         """Over all topologies: wrong if it is wrong on one, whatever the others say."""
         best = Judgement(Verdict.INFEASIBLE, scenario)
-        for topology in self.family(scenario):
+        for topology in FAMILY:
             judged = self.judge(scenario, topology, check)
             if judged.verdict in (Verdict.WRONG, Verdict.UNKNOWN):
                 return judged
@@ -268,8 +271,11 @@ class Group(Judge):
             return None
         try:
             processes = self.processes(judged.scenario, judged.topology, judged.answers) or []
-            rows = [(process, self._shown(process, self.rank), self._shown(process, self.world_size)) for process in processes]
-        except Infeasible:
+            rows = [
+                (process, self._shown(process, self.rank), self._shown(process, self.world_size))
+                for process in processes
+            ]
+        except (Infeasible, Question):
             return None
         holders: dict[int, list[Process]] = {}
         for process, rank, _ in rows:
@@ -285,10 +291,14 @@ class Group(Judge):
             )
             for process, rank, world in rows
         )
-        return Counterexample(judged.topology.nnodes, judged.topology.nproc, table, _summary(judged.topology, holders, rows))
+        shown = Topology(judged.topology.nnodes, processes[0].started if processes else judged.topology.nproc)
+        return Counterexample(shown.nnodes, shown.nproc, table, _summary(shown, holders, rows))
 
     def _shown(self, process: Process, value: Value | None) -> int | None:
-        found = UNKNOWN if value is None else process.evaluate(value)
+        try:
+            found = UNKNOWN if value is None else process.evaluate(value)
+        except Question:
+            return None  # it did not matter for the verdict what somebody types here
         return found if _is_int(found) else None
 
 
@@ -316,11 +326,6 @@ def _reaches(process: Process, event: Event, assumed: dict[int, bool]) -> bool:
             assumed[condition.id] = truth
         elif known is not truth:
             return False
-    for spawn in process.scenario.spawns:
-        if spawn.count is not None:
-            count = process.evaluate(spawn.count.value)
-            if _is_int(count) and count != process.topology.nproc:
-                return False
     return True
 
 

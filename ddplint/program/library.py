@@ -65,6 +65,8 @@ def call(run: Run, name: str, arguments: Arguments, node: cst.CSTNode) -> Value:
         return options.absl_flag(run, name, arguments, node)
     if name in _MANAGERS or name.startswith(_MANAGING):
         run.record("managed", node, name=name)
+    if name.startswith("torch."):
+        _use_device(run, arguments.get("device"), node, "device")
     uses = tuple(argument.value for argument in (*arguments.positional, *arguments.keyword.values()))
     return Unknown(f"what {name}() returns", run.origin(node), uses=uses)
 
@@ -325,6 +327,8 @@ def _device(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
         return Device(index.value, run.origin(node))
     if kind is not None:
         _use_device(run, kind, node, "torch.device")
+        if isinstance(kind.value, Device):
+            return kind.value
         found = device_index(kind.value)
         if found is not None:
             return Device(found, run.origin(node))
@@ -353,8 +357,8 @@ def device_index(value: Value) -> Value | None:
 
 
 def _use_device(run: Run, argument: Argument | None, node: cst.CSTNode, name: str) -> None:
-    if argument is None:
-        return
+    if argument is None or isinstance(argument.value, Device):
+        return  # a device object was already seen when it was made
     index = device_index(argument.value)
     if index is not None:
         run.record("device", node, {"index": Argument(index, argument.node)}, name=name)
@@ -539,6 +543,9 @@ def call_method(run: Run, method: Method, arguments: Arguments, node: cst.CSTNod
         return arithmetic.operation(name, (owner, *values), origin)
     if name == "item" and not arguments.positional:
         return owner
+    if name == "getsockname":
+        # an address and a port: socket(7); the port is an int
+        return Items((Unknown("an address", origin, type="str"), Unknown("a free port", origin, type="int")), origin)
     if name in ("cuda", "to") and not isinstance(owner, (Object, Const)):
         _use_device(run, arguments.get("device", 0), node, name)
         return owner

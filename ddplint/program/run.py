@@ -338,7 +338,11 @@ class Run:
             if param.default is not None and not arguments.open:
                 names[name] = self.evaluate(param.default)
             else:
-                names[name] = Unknown(f"the argument {name} of {facts.qualified}()", Origin(facts.module, param))
+                names[name] = Unknown(
+                    f"the argument {name} of {facts.qualified}()",
+                    Origin(facts.module, param),
+                    type=_declared_type(param),
+                )
         return names
 
     def call(self, callee: Value, arguments: Arguments, node: cst.CSTNode) -> Value:
@@ -542,6 +546,12 @@ class Run:
         if below is not None:
             return ModuleValue(below, origin)
         return Unknown(f"{name} of {module.path}", origin)
+
+
+def _declared_type(param: cst.Param) -> str | None:
+    annotation = param.annotation.annotation if param.annotation is not None else None
+    known = isinstance(annotation, cst.Name) and annotation.value in ("int", "str", "float", "bool")
+    return annotation.value if isinstance(annotation, cst.Name) and known else None
 
 
 def presence(value: Value) -> Value:

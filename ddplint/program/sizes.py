@@ -5,10 +5,12 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator
 
+from ddplint.program import launchers
 from ddplint.program.group import Group, sources
+from ddplint.program.launchers import Role
 from ddplint.program.misuse import misused_variable
 from ddplint.program.program import Program
-from ddplint.program.values import Const, Input, Op, Origin, Symbol, Value, walk
+from ddplint.program.values import Const, EnvVar, Input, Op, Origin, Symbol, Value, walk
 
 
 class Fault(enum.Enum):
@@ -26,7 +28,23 @@ def plain_input(value: Value) -> Input | None:
     return value if isinstance(value, Input) else None
 
 
-def world_size_fault(group: Group) -> Fault | None:
+def _compared(program: Program, option: Input) -> bool:
+    """Whether a test holds an option against what the launcher says, or against the GPUs that are there."""
+    for run in program.runs:
+        for check in run.checks:
+            parts = list(walk(check))
+            if any(part.id == option.id for part in parts) and any(_counts(part) for part in parts):
+                return True
+    return False
+
+
+def _counts(value: Value) -> bool:
+    if isinstance(value, EnvVar):
+        return launchers.meaning(value.name) in (Role.WORLD_SIZE, Role.NNODES, Role.LOCAL_WORLD_SIZE)
+    return isinstance(value, Symbol) and value.name == "device_count"
+
+
+def world_size_fault(program: Program, group: Group) -> Fault | None:
     """Why a world size cannot be trusted, or None."""
     value = group.world_size
     if value is None or group.single_process or misused_variable(group, "world_size"):
@@ -35,11 +53,9 @@ def world_size_fault(group: Group) -> Fault | None:
         return Fault.LITERAL if isinstance(value.value, int) and value.value > 1 else None
     typed = plain_input(value)
     if typed is not None:
-        return None if has_fallback(typed) else Fault.TYPED
+        return None if has_fallback(typed) or _compared(program, typed) else Fault.TYPED
     if group.world_failure is None or _has_node_factor(value) or group.one_task_a_node:
         return None
-    if rank_has_node_term(group):
-        return None  # rank and world size are computed for different topologies: DDP113
     return Fault.LOCAL
 
 
@@ -56,9 +72,12 @@ def _has_node_factor(value: Value) -> bool:
     )
 
 
-def rank_has_node_term(group: Group) -> bool:
-    """Whether a rank is right by itself and computed from a node: then a local world size does not fit it."""
-    return group.rank is not None and group.rank_failure is None and isinstance(_strip(group.rank), Op)
+def rank_is_global(group: Group) -> bool:
+    """Whether the rank is right by itself, while the world size is no plain literal or option (DDP102 says that)."""
+    value = group.world_size
+    if value is None or isinstance(value, Const) or plain_input(value) is not None:
+        return False
+    return group.rank is not None and group.rank_failure is None and not isinstance(_strip(group.rank), Input)
 
 
 def _strip(value: Value) -> Value:

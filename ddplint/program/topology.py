@@ -45,7 +45,7 @@ ABSENT: Any = _Mark("ABSENT")  # an environment variable that is not set
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """``nnodes`` machines with ``nproc`` processes on each; each process has a GPU of its own."""
+    """``nnodes`` machines with ``nproc`` GPUs on each, and as many processes unless the script starts another number."""
 
     nnodes: int
     nproc: int
@@ -111,12 +111,13 @@ class Process:
     local: int
     answers: Answers
     assumed: Mapping[int, bool]
+    started: int  # processes on each node: topology.nproc, or what the script starts instead
     _memo: dict[int, object] = field(default_factory=dict)
 
     @property
     def rank(self) -> int:
         """The global rank this process ought to have."""
-        return self.node * self.topology.nproc + self.local
+        return self.node * self.started + self.local
 
     def role(self, role: Role, started: bool) -> object:
         """What a launcher would say. ``started``: of the process that it started itself, one a node under spawn."""
@@ -306,7 +307,7 @@ class Process:
         elif kind == "float" or isinstance(default, (tuple, dict)):
             return default
         else:
-            answers = [*self._typed(), *known]
+            answers = [*self._typed(), *known, 0]
             if spec is None:
                 answers.append(OTHER)
         return self._answer(("input", value.id), tuple(dict.fromkeys(answers)))

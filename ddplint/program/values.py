@@ -328,16 +328,25 @@ class Partial(Value):
 
 
 class Unknown(Value):
-    """What the model does not know, and why: a reason in words for ``ddplint ranks``. Rules stay silent on it."""
+    """What the model does not know, and why: a reason in words for ``ddplint ranks``. Rules stay silent on it.
 
-    __slots__ = ("reason", "uses")
+    Its type may be known all the same: a parameter declared ``rank: int``.
+    """
+
+    __slots__ = ("reason", "type", "uses")
 
     def __init__(
-        self, reason: str, origin: Origin | None = None, key: object = None, uses: tuple[Value, ...] = ()
+        self,
+        reason: str,
+        origin: Origin | None = None,
+        key: object = None,
+        uses: tuple[Value, ...] = (),
+        type: str | None = None,
     ) -> None:
         super().__init__(_intern("unknown", object() if key is None else key), origin)
         self.reason = reason
         self.uses = uses
+        self.type = type
 
     def parts(self) -> tuple[Value, ...]:
         return self.uses

@@ -51,7 +51,7 @@ class HardcodedMasterPort(Rule):
                     yield program.finding(
                         self,
                         port.origin,
-                        f"the rendezvous URL fixes port {port.text}: a second job on the same node cannot start",
+                        f"The rendezvous URL fixes port {port.text}: a second job on the same node cannot start",
                         severity=Severity.NOTE,
                         help="take the port from the environment (MASTER_PORT) and keep this one as its default",
                     )

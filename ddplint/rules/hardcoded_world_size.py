@@ -25,7 +25,7 @@ class HardcodedWorldSize(Rule):
         from ddplint.program import sizes, words
 
         for group in program.judged_groups:
-            fault = sizes.world_size_fault(group)
+            fault = sizes.world_size_fault(program, group)
             if fault is None or group.world_size is None:
                 continue
             origin = sizes.made_at(program, group, fault)
@@ -38,7 +38,7 @@ class HardcodedWorldSize(Rule):
                 self,
                 origin,
                 f"{words.sentence(group.world_size)} {problem}",
-                severity=Severity.WARNING if fault is sizes.Fault.TYPED else program.topology_severity(),
+                severity=program.topology_severity(),
                 help="compute it as nnodes * processes per node, or leave it to torchrun (WORLD_SIZE)",
                 notes=words.chain(program, group.world_size, "the world size", origin),
                 counterexample=group.counterexample(group.world_failure) if group.world_failure else None,

@@ -1,0 +1,34 @@
+"""DDP104: the node rank is typed by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ddplint.findings import Applicability, Finding, Severity
+from ddplint.rules import Rule
+
+if TYPE_CHECKING:
+    from ddplint.program import Program
+
+
+class ManualNodeRank(Rule):
+    """Options that must be a different number on every machine for the ranks to come out right."""
+
+    code = "DDP104"
+    name = "manual-node-rank"
+    severity = Severity.WARNING
+    summary = "the node rank is typed by hand"
+    fix = Applicability.SAFE
+
+    def check(self, program: Program) -> Iterable[Finding]:
+        from ddplint.program import typed, words
+
+        for option, origin, each in typed.node_ranks(program):
+            yield program.finding(
+                self,
+                origin,
+                f"{words.sentence(option)} must be typed differently {each}: "
+                "one forgotten edit and two of them claim the same rank",
+                help="read the default from the launcher: os.environ.get('NODE_RANK', os.environ.get('SLURM_NODEID', 0))",
+            )

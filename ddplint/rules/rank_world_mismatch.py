@@ -1,0 +1,46 @@
+"""DDP113: rank and world size are computed for different topologies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ddplint.findings import Applicability, Finding, Severity
+from ddplint.rules import Rule
+
+if TYPE_CHECKING:
+    from ddplint.program import Program
+
+
+class RankWorldMismatch(Rule):
+    """Ranks that are right by themselves, and a world size that they do not fill."""
+
+    code = "DDP113"
+    name = "rank-world-mismatch"
+    severity = Severity.ERROR
+    summary = "rank and world size are computed for different topologies"
+    fix = Applicability.UNSAFE
+
+    def check(self, program: Program) -> Iterable[Finding]:
+        from ddplint.program import misuse, sizes, words
+
+        for group in program.judged_groups:
+            if group.rank is None or group.world_size is None or group.rank_failure is not None:
+                continue
+            if group.one_task_a_node or misuse.misused_variable(group, "world_size"):
+                continue
+            failure = group.joint_failure
+            if failure is None and sizes.rank_is_global(group):
+                failure = group.world_failure
+            if failure is None:
+                continue
+            origin = program.written_at(group, "rank", "RANK")
+            yield program.finding(
+                self,
+                origin,
+                f"rank is computed as {words.described_code(group.rank)} and world_size as "
+                f"{words.described_code(group.world_size)}: on several nodes they never fit together and the start hangs",
+                help="use the same counts in both: rank = node_rank * nproc + local_rank, world_size = nnodes * nproc",
+                notes=words.chain(program, group.world_size, "the world size", origin),
+                counterexample=group.counterexample(failure),
+            )
