@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -202,7 +201,9 @@ def test_name_that_is_no_text(lint: Callable[..., Outcome]) -> None:
             stream.write(DISTRIBUTED)
     except OSError:
         pytest.skip("this file system takes only UTF-8")
-    assert "caf\\xe9.py:1:1: DDP103" in lint().out
+    found = lint().out.splitlines()[0]
+    assert found.startswith("caf\\")
+    assert ".py:1:1: DDP103" in found
 
 
 @pytest.mark.parametrize(
