@@ -100,12 +100,13 @@ def rank_table(
     sources = list(run.read([(path, path)], everything=True))
     if sources:
         from ddplint.program import load_project
-        from ddplint.program.ranks import table
 
         project = load_project(sources, run.settings)
         for problem in project.problems:
             run.unusable(problem.path, problem.message, problem.position)
         if project.programs:
+            from ddplint.program.ranks import table
+
             return table(project.programs[0], nnodes, nproc_per_node, launcher, inputs)
     finding = next(iter(run.findings.values()))
     raise UnusableScriptError(f"{path}:{finding.span.start.line}:{finding.span.start.column}: {finding.message}")

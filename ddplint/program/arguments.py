@@ -23,6 +23,8 @@ def local_rank_options(program: Program) -> Iterator[tuple[Input, bool]]:
         if has_fallback(option) or not option.spec.flags[0].startswith("-"):
             continue
         decides = _used(option, _deciding(program))
+        if not decides and any(option.id in run.lenient for run in program.runs):
+            continue  # no crash, and nothing that matters depends on it
         if decides or _used(option, [check for run in program.runs for check in run.checks]):
             yield option, decides
 

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ddplint.program.events import Event
-from ddplint.program.group import Group, Judgement, Verdict
+from ddplint.program.group import Group
 from ddplint.program.program import Program
 from ddplint.program.run import Run
 from ddplint.program.sizes import has_fallback
-from ddplint.program.topology import Process, Topology
 from ddplint.program.values import Const, Input, Op, Symbol, Value, walk
 
 
@@ -80,34 +79,6 @@ def parent_joins(program: Program, group: Group) -> bool:
     """Whether the starting process enters a group itself: then it counts as one of the ranks."""
     outside = group.event.context[:-1]
     return any(other.event.context == outside and other.event.kind == "init" for other in program.groups)
-
-
-def start_mismatch(group: Group) -> Judgement | None:
-    """A topology on which the processes started are not as many as each of them waits for.
-
-    On one node they are all there are. On several, a count that grows with the nodes starts too many on each.
-    """
-    scenario = group.scenarios[0]
-    alone = [group.judge(scenario, Topology(1, size), group.world_is_right) for size in (4, 2)]
-    if any(judged.verdict is Verdict.UNKNOWN for judged in alone):
-        return None
-    wrong = next((judged for judged in alone if judged.verdict is Verdict.WRONG), None)
-    if wrong is not None:
-        return wrong
-
-    def world_alone(processes: list[Process]) -> Verdict:
-        sizes = [process.evaluate(group.world_size) for process in processes]  # type: ignore[arg-type]
-        return Verdict.RIGHT if all(size == 4 for size in sizes) else Verdict.WRONG
-
-    def together(processes: list[Process]) -> Verdict:
-        return world_alone(processes) if processes[0].started == 2 else Verdict.WRONG
-
-    several = Topology(2, 2)
-    if group.judge(scenario, several, world_alone).verdict is Verdict.RIGHT:
-        judged = group.judge(scenario, several, together)
-        if judged.verdict is Verdict.WRONG:
-            return judged
-    return None
 
 
 @dataclass(frozen=True, slots=True)

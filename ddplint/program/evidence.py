@@ -20,6 +20,7 @@ _NODE_OPTION = re.compile(
 _NODE_FLAGS = re.compile(
     r"--nnodes[= ]\"?([2-9]|\d\d|\$)|#SBATCH\s+(--nodes|-N)[= ]\s*([2-9]|\d\d)|--num_machines[= ]([2-9]|\d\d)"
 )
+_TORCHRUN = re.compile(r"\btorchrun\b|torch\.distributed\.(run|elastic)\b")
 _TEST_FILE = re.compile(r"(^|/)(tests?|testing)/|(^|/)(test_[^/]*|[^/]*_test|conftest)\.py$")
 
 
@@ -46,7 +47,8 @@ class Evidence:
         return cls(
             multi_node=bool(reasons) if setting is None else setting,
             reasons=reasons,
-            torchrun=bool(reads & {"LOCAL_RANK", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "TORCHELASTIC_RUN_ID"}),
+            torchrun=bool(reads & {"LOCAL_RANK", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "TORCHELASTIC_RUN_ID"})
+            or any(_TORCHRUN.search(module.source.text) for module in program.modules),
             managed=bool(program.events("managed")) and not program.events("init"),
             test=_is_test(program),
         )

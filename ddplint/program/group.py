@@ -201,6 +201,13 @@ class Group(Judge):
     def _values(self, processes: list[Process], value: Value | None) -> list[Any]:
         return [UNKNOWN if value is None else process.evaluate(value) for process in processes]
 
+    def ranks_are_unique(self, processes: list[Process]) -> Verdict:
+        """No rank claimed twice."""
+        ranks = self._values(processes, self.rank)
+        if any(not _is_int(rank) for rank in ranks):
+            return Verdict.UNKNOWN
+        return Verdict.RIGHT if len(set(ranks)) == len(ranks) else Verdict.WRONG
+
     def ranks_are_right(self, processes: list[Process]) -> Verdict:
         """Every rank claimed exactly once, from 0 up."""
         ranks = self._values(processes, self.rank)
@@ -225,8 +232,8 @@ class Group(Judge):
 
     @cached_property
     def rank_failure(self) -> Judgement | None:
-        """Why the ranks cannot be right, or None."""
-        return None if self.rank is None or self.single_process else self.failure(self.ranks_are_right)
+        """Why two processes must claim the same rank, or None."""
+        return None if self.rank is None or self.single_process else self.failure(self.ranks_are_unique)
 
     @cached_property
     def world_failure(self) -> Judgement | None:
@@ -248,6 +255,39 @@ class Group(Judge):
         return isinstance(self.world_size, Const) and self.world_size.value == 1
 
     @cached_property
+    def starts_too_many(self) -> Judgement | None:
+        """A topology on which the processes that the script starts are not as many as each of them waits for.
+
+        On one node they are all there are. On several, a count that grows with the nodes starts too many on each.
+        """
+        spawns = self.event.context
+        if not spawns or self.world_size is None or spawns[-1].count is None or spawns[-1].index is None:
+            return None
+        if isinstance(spawns[-1].count.value, Input) and spawns[-1].count.value.id == self.world_size.id:
+            return None  # one typed number for both: they agree, whatever it is
+        scenario = self.scenarios[0]
+        alone = [self.judge(scenario, Topology(1, size), self.world_is_right) for size in (4, 2)]
+        if any(judged.verdict is Verdict.UNKNOWN for judged in alone):
+            return None
+        wrong = next((judged for judged in alone if judged.verdict is Verdict.WRONG), None)
+        if wrong is not None:
+            return wrong
+        several = (Topology(2, 2), Topology(3, 2))
+        if any(self.judge(scenario, one, self._world_counts_all).verdict is not Verdict.RIGHT for one in several):
+            return None
+        judged = self.judge(scenario, several[0], self._node_starts_its_own)
+        return judged if judged.verdict is Verdict.WRONG else None
+
+    def _world_counts_all(self, processes: list[Process]) -> Verdict:
+        topology = processes[0].topology
+        sizes = self._values(processes, self.world_size)
+        return Verdict.RIGHT if all(size == topology.nnodes * topology.nproc for size in sizes) else Verdict.WRONG
+
+    def _node_starts_its_own(self, processes: list[Process]) -> Verdict:
+        fits = processes[0].started == processes[0].topology.nproc
+        return self._world_counts_all(processes) if fits else Verdict.WRONG
+
+    @cached_property
     def one_task_a_node(self) -> bool:
         """Rank and world size both count nodes: right as long as one process runs on each."""
         if self.event.context or self.rank is None or self.world_size is None:
@@ -260,8 +300,9 @@ class Group(Judge):
         )
 
     def _world_counts_nodes(self, processes: list[Process]) -> Verdict:
-        sizes = self._values(processes, self.world_size)
-        return Verdict.RIGHT if all(size == processes[0].topology.nnodes for size in sizes) else Verdict.WRONG
+        nodes = processes[0].topology.nnodes
+        fits = zip(processes, self._values(processes, self.rank), self._values(processes, self.world_size), strict=True)
+        return Verdict.RIGHT if all(rank == one.node and size == nodes for one, rank, size in fits) else Verdict.WRONG
 
     # -- showing it ---------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass, field
 
 import libcst as cst
@@ -134,8 +135,7 @@ def parse(source: Source) -> Module:
     try:
         tree = cst.parse_module(source.text)
     except cst.ParserSyntaxError as error:
-        message = _first_sentence(error.message)
-        raise SyntaxProblem(source.path, message, Position(error.raw_line, error.raw_column + 1)) from None
+        raise _syntax_problem(source, error) from None
     except RecursionError:
         raise SyntaxProblem(source.path, "the code is nested too deeply to parse", Position(1, 1)) from None
     module = Module(source, tree)
@@ -143,9 +143,22 @@ def parse(source: Source) -> Module:
     return module
 
 
-def _first_sentence(message: str) -> str:
-    text = " ".join(message.split())
-    return re.sub(r"^parser error: error at \d+:\d+: ", "", text)
+def _syntax_problem(source: Source, error: cst.ParserSyntaxError) -> SyntaxProblem:
+    """The compiler's own words and place, which are better than LibCST's, where it refuses the file as well."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            compile(source.text, source.path, "exec", dont_inherit=True)
+        except SyntaxError as refused:
+            place = Position(refused.lineno or 1, max(refused.offset or 1, 1))
+            return SyntaxProblem(source.path, refused.msg, place)
+        except (ValueError, RecursionError, MemoryError):
+            pass
+    text = " ".join(error.message.split())
+    found = re.match(r"(?:parser|tokenizer) error: (?:error at (\d+):(\d+): )?", text)
+    if found is None or found.group(1) is None:
+        return SyntaxProblem(source.path, text, Position(max(error.raw_line, 1), error.raw_column + 1))
+    return SyntaxProblem(source.path, text[found.end() :], Position(int(found.group(1)), int(found.group(2)) + 1))
 
 
 def _refuse_deep(source: Source) -> None:

@@ -159,6 +159,7 @@ def parser_method(run: Run, parser: Object, name: str, arguments: Arguments, nod
     if name in ("parse_args", "parse_args_and_config"):
         return Object("namespace", origin, parser=parser)
     if name in ("parse_known_args", "parse_known_intermixed_args"):
+        run.lenient.update(value.id for value in parser.fields.values())
         return Items((Object("namespace", origin, parser=parser), Unknown("the remaining arguments", origin)), origin)
     if name == "set_defaults":
         for key, argument in arguments.keyword.items():

@@ -56,8 +56,9 @@ def _given(group: Group, name: str) -> bool:
 
 
 def _expected(program: Program, name: str) -> bool:
-    """Whether the script itself reads a variable: then somebody outside is meant to set it."""
-    return any(name in run.reads for run in program.runs)
+    """Whether somebody outside is meant to set a variable: the script reads it, or one that comes with it."""
+    together = RENDEZVOUS if name.startswith("MASTER_") else (name,)
+    return any(other in run.reads for run in program.runs for other in together)
 
 
 def _spawned_gap(program: Program, group: Group) -> Gap | None:
@@ -111,7 +112,7 @@ def _slurm_gap(program: Program, group: Group) -> Gap | None:
 def _is_set(process: Process, group: Group, name: str) -> bool:
     value: Value = group.event.environ.get(name) or EnvVar(name)
     has = presence(value)
-    if isinstance(has, EnvHas):
+    if isinstance(has, EnvHas) and has.name == name:
         return False  # nobody exports anything in this attempt, and srun does not set it
     known = process.truth(has)
     return known is not False

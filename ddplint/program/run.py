@@ -66,6 +66,7 @@ class Run:
         self.state = State(self._fallback)
         self.events: list[Event] = []
         self.options: list[Input] = []
+        self.lenient: set[int] = set()  # options of parsers that pass over what they do not know
         self.checks: list[Value] = []
         self.reads: dict[str, Origin] = {}
         self.required: list[str] = []
@@ -100,7 +101,7 @@ class Run:
             return EnvVar(name)
         if owner.kind in ("namespace", "config"):
             declared = owner.parser.fields.get(name) if owner.parser is not None else None
-            return declared or Input(name, None, owner.origin, owner.id)
+            return declared or Input(name, None, owner.origin, owner.id, owner.kind == "config")
         if owner.cls is not None:
             found = self.member(owner, owner.cls, name)
             return None if isinstance(found, Function) else found
@@ -497,7 +498,7 @@ class Run:
             return found if found is not None else Method(owner, name, origin)
         if isinstance(owner, Input) and owner.spec is None:
             found = self.attributes.get((owner.id, name))
-            return found or Input(f"{owner.name}.{name}", None, origin, owner.id)
+            return found or Input(f"{owner.name}.{name}", None, origin, owner.id, owner.filed)
         if isinstance(owner, Choice) and not isinstance(owner.then, (Const, EnvVar)):
             return choose(
                 owner.condition, self.attribute(owner.then, name, origin), self.attribute(owner.other, name, origin)
@@ -511,7 +512,7 @@ class Run:
         if owner.kind == "namespace" and owner.parser is not None and name in owner.parser.fields:
             return owner.parser.fields[name]
         if owner.kind in ("namespace", "config"):
-            return Input(name, None, origin, owner.id)
+            return Input(name, None, origin, owner.id, owner.kind == "config")
         if owner.cls is not None:
             if name == "__dict__":
                 return owner

@@ -10,7 +10,7 @@ from ddplint.program.group import Group, sources
 from ddplint.program.launchers import Role
 from ddplint.program.misuse import misused_variable
 from ddplint.program.program import Program
-from ddplint.program.values import Const, EnvVar, Input, Op, Origin, Symbol, Value, walk
+from ddplint.program.values import Choice, Const, EnvVar, Input, Op, Origin, Symbol, Value, walk
 
 
 class Fault(enum.Enum):
@@ -54,7 +54,7 @@ def world_size_fault(program: Program, group: Group) -> Fault | None:
     typed = plain_input(value)
     if typed is not None:
         return None if has_fallback(typed) or _compared(program, typed) else Fault.TYPED
-    if group.world_failure is None or _has_node_factor(value) or group.one_task_a_node:
+    if group.world_failure is None or _has_node_factor(value) or group.one_task_a_node or group.starts_too_many:
         return None
     return Fault.LOCAL
 
@@ -95,7 +95,7 @@ def made_at(program: Program, group: Group, fault: Fault) -> Origin:
         if typed is not None and typed.spec is not None:
             return typed.spec.origin
     core = _strip(value)
-    if isinstance(core, (Const, Symbol)) and core.origin is not None:
+    if core.origin is not None and not isinstance(core, Choice):
         return core.origin
     return program.written_at(group, "world_size", "WORLD_SIZE")
 

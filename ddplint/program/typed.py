@@ -11,7 +11,7 @@ from ddplint.program.launchers import Role
 from ddplint.program.program import Program
 from ddplint.program.sizes import has_fallback, inputs
 from ddplint.program.topology import Topology, Typed
-from ddplint.program.values import Input, Origin
+from ddplint.program.values import Choice, Const, Input, Op, Origin, Value, walk
 
 _NODE_RANK = re.compile(r"^(node|machine|host)_?(rank|id|index)$|^nr$", re.I)
 _PLACES = (Role.RANK, Role.NODE_RANK, Role.LOCAL_RANK)
@@ -22,7 +22,7 @@ def node_ranks(program: Program) -> Iterator[tuple[Input, Origin, str]]:
     seen: set[int] = set()
     for group in program.judged_groups:
         for option, role in _answered(group):
-            if option.id in seen or has_fallback(option):
+            if option.id in seen or option.filed or has_fallback(option):
                 continue
             seen.add(option.id)
             origin = option.spec.origin if option.spec is not None else option.origin
@@ -38,6 +38,35 @@ def node_ranks(program: Program) -> Iterator[tuple[Input, Origin, str]]:
         if option.id not in seen and option.spec is not None and _NODE_RANK.match(option.name) and not has_fallback(option):
             seen.add(option.id)
             yield option, option.spec.origin, "on every node"
+
+
+def node_constants(program: Program) -> Iterator[tuple[Const, Origin]]:
+    """Literals that stand for the node rank: were they typed, the ranks would come out right."""
+    for group in program.judged_groups:
+        rank = group.rank
+        if rank is None or group.rank_failure is None or any(_tells_place(name) for name in sources(rank)):
+            continue
+        for part in walk(rank):
+            if not isinstance(part, Const) or part.origin is None or part.value not in (0, 1):
+                continue
+            trial = Group(group.event, program.launch_passes_local_rank)
+            trial.rank = replace(rank, part, Input("node rank", None, part.origin))
+            scenario = group.scenarios[0]
+            if trial.judge(scenario, Topology(2, 4), trial.ranks_are_right).verdict is Verdict.RIGHT:
+                yield part, part.origin
+
+
+def replace(value: Value, old: Value, new: Value) -> Value:
+    """``value`` with one part exchanged."""
+    if value is old:
+        return new
+    if isinstance(value, Op):
+        return Op(value.name, tuple(replace(arg, old, new) for arg in value.args), value.type, value.origin)
+    if isinstance(value, Choice):
+        return Choice(
+            replace(value.condition, old, new), replace(value.then, old, new), replace(value.other, old, new), value.origin
+        )
+    return value
 
 
 def _answered(group: Group) -> Iterator[tuple[Input, Role]]:

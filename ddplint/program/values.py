@@ -82,14 +82,17 @@ class OptionSpec:
 
 
 class Input(Value):
-    """A number that a person types: a command-line option or a field of a configuration file."""
+    """A number that a person types: a command-line option, or a field of a configuration (``filed``)."""
 
-    __slots__ = ("name", "spec")
+    __slots__ = ("filed", "name", "spec")
 
-    def __init__(self, name: str, spec: OptionSpec | None, origin: Origin | None, scope: int = 0) -> None:
+    def __init__(
+        self, name: str, spec: OptionSpec | None, origin: Origin | None, scope: int = 0, filed: bool = False
+    ) -> None:
         super().__init__(_intern("input", name, scope if spec is None else id(spec)), origin)
         self.name = name
         self.spec = spec
+        self.filed = filed
 
     @property
     def type(self) -> str | None:  # type: ignore[override]

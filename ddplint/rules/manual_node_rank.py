@@ -32,3 +32,11 @@ class ManualNodeRank(Rule):
                 "one forgotten edit and two of them claim the same rank",
                 help="read the default from the launcher: os.environ.get('NODE_RANK', os.environ.get('SLURM_NODEID', 0))",
             )
+        for constant, origin in typed.node_constants(program):
+            yield program.finding(
+                self,
+                origin,
+                f"The constant {constant.value} is this node's rank, so the file must be edited on every node: "
+                "forgotten once, two nodes claim the same ranks",
+                help="read it from the launcher: int(os.environ.get('NODE_RANK', os.environ.get('SLURM_NODEID', 0)))",
+            )

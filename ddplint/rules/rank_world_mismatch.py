@@ -27,7 +27,7 @@ class RankWorldMismatch(Rule):
         for group in program.judged_groups:
             if group.rank is None or group.world_size is None or group.rank_failure is not None:
                 continue
-            if group.one_task_a_node or misuse.misused_variable(group, "world_size"):
+            if group.one_task_a_node or group.starts_too_many or misuse.misused_variable(group, "world_size"):
                 continue
             failure = group.joint_failure
             if failure is None and sizes.rank_is_global(group):

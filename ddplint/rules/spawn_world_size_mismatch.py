@@ -33,7 +33,7 @@ class SpawnWorldSizeMismatch(Rule):
                 continue
             if counts.parent_joins(program, group):
                 continue  # the process that starts the others is one of the ranks
-            failure = counts.start_mismatch(group)
+            failure = group.starts_too_many
             if failure is None:
                 continue
             yield program.finding(
