@@ -41,7 +41,8 @@ def main() -> None:
     distributed, plain = _split(files)
     print(f"{len(files)} files, {len(distributed)} of them distributed; median of {args.repeats}, CPU time")
 
-    silent, loud = [], []
+    silent: list[str] = []
+    loud: list[str] = []
     for path in distributed:
         (loud if any(not found.suppressed for found in lint([path], settings).findings) else silent).append(path)
     for title, paths, budget in (("without findings", silent, 1.3), ("with findings", loud, 1.6)):
@@ -148,9 +149,8 @@ def _whole_process(command: Sequence[str], repeats: int) -> float:
 def _report(title: str, ours: float, theirs: float, budget: float) -> None:
     ratio = ours / theirs if theirs else float("inf")
     verdict = "ok" if ratio <= budget else "OVER"
-    print(
-        f"{title}\n    {ours * 1000:9.1f} ms / {theirs * 1000:9.1f} ms = {ratio:5.2f}   budget {budget:4.2f}   {verdict}"
-    )
+    figures = f"{ours * 1000:9.1f} ms / {theirs * 1000:9.1f} ms = {ratio:5.2f}"
+    print(f"{title}\n    {figures}   budget {budget:4.2f}   {verdict}")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ imported only once a file is known to be worth a parse.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -65,17 +66,17 @@ def lint(
         sources += run.decode(stdin, stdin_filename or "<stdin>", None)
     if sources:
         run.check(sources)
+    findings = sorted(run.suppressed(), key=_place)
+    seen = {finding.path for finding in findings}
     return Report(
-        findings=run.suppressed(),
+        findings=tuple(findings),
         files=run.total,
         checked=run.checked,
         skipped=run.total - run.checked,
         errors=tuple(run.errors.values()),
         problems=found.problems,
         empty=found.empty,
-        texts={
-            path: run.texts[path] for path in {finding.path for finding in run.findings.values()} & run.texts.keys()
-        },
+        texts={path: text for path, text in {**run.helpers, **run.texts}.items() if path in seen},
     )
 
 
@@ -91,7 +92,6 @@ def rank_table(
     Raises:
         UnusableScriptError: there is no such file, or it cannot be parsed.
     """
-
     from ddplint.settings import Settings
 
     if os.path.isdir(path):
@@ -124,7 +124,12 @@ class _Run:
         # By code, file and place: a mistake in a helper is found again through every script that imports it.
         self.findings: dict[tuple[str, str, Span], Finding] = {}
         self.errors: dict[tuple[str, str], InternalError] = {}
+        # The text of every linted file that could be decoded, and of helpers with findings.
         self.texts: dict[str, str] = {}
+        self.helpers: dict[str, str] = {}
+        # Of which files nothing is known, or not all: what their comments hide cannot be called unused.
+        self.unjudged: set[str] = set()
+        self.broken: dict[str, set[str]] = {}
 
     def read(self, files: Iterable[tuple[str, str]], *, everything: bool = False) -> Iterator[Source]:
         """The files that have something to do with distributed training, or ``everything`` that can be read."""
@@ -167,7 +172,7 @@ class _Run:
         """Run the rules over the sources, which are one project."""
         from ddplint.rules import registry
 
-        rules = [rule for rule in registry().values() if self.settings.enabled(rule.code, preview=rule.preview)]
+        rules = [rule for code, rule in registry().items() if self.enabled(code)]
         # Walking and positions take several Python frames for each of the levels that too_deep() lets through.
         sys.setrecursionlimit(max(sys.getrecursionlimit(), _RECURSION))
         for project in self.projects(sources):
@@ -176,7 +181,7 @@ class _Run:
                 self.step()
             for program in project.programs:
                 for rule in rules:
-                    if self.settings.enabled(rule.code, program.path, preview=rule.preview):
+                    if self.enabled(rule.code, program.path):
                         self.apply(rule, program)
                 self.step()
 
@@ -202,6 +207,12 @@ class _Run:
         except Exception as error:
             self.failed(program.path, rule.code, error)
 
+    def enabled(self, code: str, path: str | None = None) -> bool:
+        from ddplint.rules import registry
+
+        rule = registry().get(code)
+        return rule is not None and self.settings.enabled(code, path, preview=rule.preview)
+
     def add(self, finding: Finding) -> None:
         # A rule may report in a helper module that has its own per-file ignores.
         if finding.code == "DDP000" or self.settings.enabled(finding.code, finding.path):
@@ -210,12 +221,17 @@ class _Run:
 
     def unusable(self, path: str, message: str, position: Position) -> None:
         """A file that cannot be read or parsed."""
+        self.unjudged.add(path)
         end = Position(position.line, position.column + 1)
         self.add(Finding("DDP000", "syntax-error", Severity.ERROR, message, path, Span(position, end)))
 
     def failed(self, path: str, rule: str | None, error: Exception) -> None:
         import traceback
 
+        if rule is None:
+            self.unjudged.add(path)
+        else:
+            self.broken.setdefault(path, set()).add(rule)
         # What breaks in the program model breaks in every rule that asks for it: the first report is enough.
         last = traceback.extract_tb(error.__traceback__)[-1]
         key = (path, f"{type(error).__name__} {last.filename}:{last.lineno}")
@@ -227,9 +243,42 @@ class _Run:
         self.done += 1
         self.progress(self.done, self.total)
 
-    def suppressed(self) -> tuple[Finding, ...]:
-        """The findings in order: hidden ones marked, and a DDP001 for every comment that hides nothing."""
-        return tuple(sorted(self.findings.values(), key=_place))
+    def suppressed(self) -> Iterator[Finding]:
+        """The findings, hidden ones marked, and a DDP001 for every comment in a linted file that hides nothing."""
+        by_path: dict[str, list[Finding]] = {path: [] for path in self.texts}
+        for finding in self.findings.values():
+            by_path.setdefault(finding.path, []).append(finding)
+        for path, findings in by_path.items():
+            linted = path in self.texts
+            # A helper module that was not named on the command line may hide findings in it too.
+            text = self.texts[path] if linted else self.helper(path)
+            if text is None:
+                yield from findings
+                continue
+            from ddplint import suppressions
+            from ddplint.rules import registry
+
+            judged = functools.partial(self.judged, path)
+            for finding in suppressions.apply(findings, suppressions.find(text), registry(), path, judged):
+                if finding.code != "DDP001":
+                    yield finding
+                elif linted and self.settings.enabled("DDP001", path):
+                    severity = self.settings.severity_of("DDP001", finding.severity)
+                    yield replace(finding, severity=severity)
+
+    def judged(self, path: str, code: str) -> bool:
+        """Whether a rule has done its work on a file, so that it is known what it finds there."""
+        return code not in self.broken.get(path, ()) and path not in self.unjudged and self.enabled(code, path)
+
+    def helper(self, path: str) -> str | None:
+        """The text of a module that was not linted but imported; for the code frame as well."""
+        if path in self.unjudged:
+            return None
+        try:
+            self.helpers[path] = from_bytes(read_bytes(path, path), path, None).text
+        except SourceError:
+            return None
+        return self.helpers[path]
 
 
 def _place(finding: Finding) -> tuple[str, Position, str]:
