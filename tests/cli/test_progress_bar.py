@@ -1,0 +1,54 @@
+"""The progress bar: only on a terminal, and only for runs that take a while."""
+
+from __future__ import annotations
+
+import io
+import sys
+import time
+
+import pytest
+
+from ddplint.cli.progress import Bar
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def stderr(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    return stream
+
+
+def test_quick_run_shows_nothing(stderr: Terminal) -> None:
+    with Bar() as progress:
+        progress(1, 2)
+        progress(2, 2)
+    assert stderr.getvalue() == ""
+
+
+def test_slow_run_shows_a_bar_and_removes_it(stderr: Terminal) -> None:
+    with Bar(patience=0) as progress:
+        progress(3, 12)
+        deadline = time.monotonic() + 10
+        while "3/12" not in stderr.getvalue() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        progress(12, 12)
+    shown = stderr.getvalue()
+    assert "linting" in shown
+    assert "3/12" in shown
+    assert shown.endswith("\x1b[2K")  # the last thing it does is to erase its line
+
+
+def test_fault_while_the_bar_is_shown(stderr: Terminal) -> None:
+    def run() -> None:
+        with Bar(patience=0):
+            time.sleep(0.05)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
