@@ -111,7 +111,8 @@ _MAYBE = re.compile(r"ddplint|noqa", re.IGNORECASE)
 _CODE = r"[A-Z]+[0-9]+"
 _DIRECTIVE = re.compile(
     rf"\#[ \t]*(?:noqa[ \t]*:[ \t]*(?P<codes>{_CODE}(?:(?:[ \t]*,[ \t]*|[ \t]+){_CODE}\b)*)"
-    r"|ddplint[ \t]*:[ \t]*(?P<form>[a-z-]+)(?P<rules>[ \t]*\[[^\]#]*\]?|[ \t]*=[ \t]*[\w-]*(?:[ \t]*,[ \t]*[\w-]+)*)?)",
+    r"|ddplint[ \t]*:[ \t]*(?P<form>[a-z-]+)"
+    r"(?P<rules>[ \t]*\[[^\]#]*\]?|[ \t]*=[ \t]*[\w-]*(?:[ \t]*,[ \t]*[\w-]+)*)?)",
     re.IGNORECASE,
 )
 

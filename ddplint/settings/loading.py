@@ -62,10 +62,15 @@ def override(settings: Settings, known: Known, **given: object) -> Settings:
             origin = f"{origins.get(key, 'default')}, {origin}"
         changed[field] = read
         origins[key] = origin
-    for field in ("ignore", "extend_ignore"):
-        if "select" in changed and field not in changed:
-            selected = _texts(changed["select"])
-            changed[field] = tuple(rule for rule in getattr(settings, field) if rule not in selected)
+    if "select" in changed:
+        selected = _texts(changed["select"])
+        for field in ("ignore", "extend_ignore"):
+            before = getattr(settings, field)
+            left = tuple(rule for rule in before if rule not in selected)
+            if field not in changed and left != before:
+                key = field.replace("_", "-")
+                changed[field] = left
+                origins[key] = f"{origins.get(key, 'default')}, less --select"
     # The fields were read by the readers of their own options.
     return replace(settings, **changed, origins=origins)  # type: ignore[arg-type]
 

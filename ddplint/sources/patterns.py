@@ -35,9 +35,7 @@ class Patterns:
                 continue
             plain = _plain(pattern)
             if plain is None:
-                from pathspec import GitIgnoreSpec
-
-                self._spec = GitIgnoreSpec.from_lines(self.lines)
+                self._spec = _spec(self.lines)
                 return
             body, choice, folder = plain
             (self._folders if folder else self._any).add(body, choice)
@@ -74,6 +72,28 @@ def verdict(chain: Sequence[Patterns], path: str, name: str, is_folder: bool) ->
         if found is not None:
             return found
     return False
+
+
+def _spec(lines: Sequence[str]) -> GitIgnoreSpec:
+    from pathspec import GitIgnoreSpec
+
+    # To git "x/**" is what lies in x, not x itself, in which another file may keep something. To pathspec it is both.
+    lines = [f"{line.rstrip()}/*" if line.rstrip().endswith("/**") else line for line in lines]
+    try:
+        return GitIgnoreSpec.from_lines(lines)
+    except ValueError:
+        # Git passes over a line that means nothing, such as "!", and so do we.
+        return GitIgnoreSpec.from_lines([line for line in lines if _compiles(line)])
+
+
+def _compiles(line: str) -> bool:
+    from pathspec import GitIgnoreSpec
+
+    try:
+        GitIgnoreSpec.from_lines([line])
+    except ValueError:
+        return False
+    return True
 
 
 class _Plain:

@@ -26,6 +26,7 @@ _WITH_TORCH = (
     b"DataParallel",
     b"Distributed",
     b"import distributed",
+    b", distributed",
     b"_distributed",
     b"distributed_",
     b"distributed.",
