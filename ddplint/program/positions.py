@@ -116,18 +116,21 @@ class Positions:
         self._complete = True
 
     def _search(self, code: str) -> _Place | None:
-        if not code or not self._verbatim:
+        text = self._generated
+        at = text.find(code) if code else -1
+        if at < 0 or text.find(code, at + 1) >= 0:
             return None
-        at = self._text.find(code)
-        if at < 0 or self._text.find(code, at + 1) >= 0:
-            return None
-        before = self._text[:at]
-        return before.count("\n") + 1, at - before.rfind("\n") - 1
+        return text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at) - 1
 
     @cached_property
-    def _verbatim(self) -> bool:
-        """Whether LibCST generates every statement exactly as it is in the file, so that a search does find it."""
-        return "\f" not in self._text and self._text.count("\r") == self._text.count("\r\n")
+    def _generated(self) -> str:
+        """The code that LibCST would generate for the module; empty where it may differ within a statement.
+
+        A search must find the place where a piece stands, or else its only copy elsewhere would be taken for it.
+        """
+        if "\f" in self._text or self._text.count("\r") != self._text.count("\r\n"):
+            return ""
+        return self._text if self._tree.has_trailing_newline else self._text + self._tree.default_newline
 
     def _ask_python(self, anchor: cst.CSTNode) -> _Place | None:
         start = self._python_starts.get(id(anchor))

@@ -16,22 +16,24 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.fixture
-def stderr(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Not a fixture: pytest sets its own standard error between the fixtures and the test."""
     stream = Terminal()
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setenv("TERM", "xterm-256color")
     return stream
 
 
-def test_quick_run_shows_nothing(stderr: Terminal) -> None:
+def test_quick_run_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    stderr = terminal(monkeypatch)
     with Bar() as progress:
         progress(1, 2)
         progress(2, 2)
     assert stderr.getvalue() == ""
 
 
-def test_slow_run_shows_a_bar_and_removes_it(stderr: Terminal) -> None:
+def test_slow_run_shows_a_bar_and_removes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    stderr = terminal(monkeypatch)
     with Bar(patience=0) as progress:
         progress(3, 12)
         deadline = time.monotonic() + 10
@@ -44,7 +46,8 @@ def test_slow_run_shows_a_bar_and_removes_it(stderr: Terminal) -> None:
     assert shown.endswith("\x1b[2K")  # the last thing it does is to erase its line
 
 
-def test_fault_while_the_bar_is_shown(stderr: Terminal) -> None:
+def test_fault_while_the_bar_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal(monkeypatch)
     def run() -> None:
         with Bar(patience=0):
             time.sleep(0.05)
