@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -265,3 +267,15 @@ def test_internal_error_in_the_program_model(command: Command, monkeypatch: pyte
     assert outcome.code == 2
     assert outcome.out.startswith("good.py:1:1: DDP103")
     assert "internal error in bad.py: KeyError: 'for the test'" in outcome.err
+
+
+def test_deep_helper_does_not_end_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    # In a process of its own: a parser that runs over its stack takes the test run with it.
+    Path("train.py").write_text("import torch.distributed as dist\nfrom helper import setup\nsetup()\n")
+    Path("helper.py").write_text("import os\nlocal_rank = 1\ndef setup(): pass\nx = 1" + " + 1" * 20_000 + "\n")
+    environment = {**os.environ, "PYTHONPATH": str(Path(ddplint.linter.__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-m", "ddplint", "train.py"], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
