@@ -276,6 +276,6 @@ def test_deep_helper_does_not_end_the_process(tmp_path: Path, monkeypatch: pytes
     Path("helper.py").write_text("import os\nlocal_rank = 1\ndef setup(): pass\nx = 1" + " + 1" * 20_000 + "\n")
     environment = {**os.environ, "PYTHONPATH": str(Path(ddplint.linter.__file__).parents[1])}
     done = subprocess.run(
-        [sys.executable, "-m", "ddplint", "train.py"], env=environment, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "ddplint", "train.py"], env=environment, capture_output=True, text=True, timeout=20
     )
     assert done.returncode == 0, done.stderr

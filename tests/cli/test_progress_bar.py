@@ -48,6 +48,7 @@ def test_slow_run_shows_a_bar_and_removes_it(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_fault_while_the_bar_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal(monkeypatch)
+
     def run() -> None:
         with Bar(patience=0):
             time.sleep(0.05)
