@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ddplint.program.values import (
+    HEAVIEST,
     Choice,
     Class,
     Const,
@@ -94,6 +95,8 @@ def operation(name: str, args: tuple[Value, ...], origin: Origin | None) -> Valu
         return Const(result, args[0].origin if name in ("int", "str") else origin)
     if any(isinstance(arg, (Function, Class, ModuleValue, Partial)) for arg in args):
         return Unknown("an operation on something that is not a number", origin)
+    if sum(arg.weight for arg in args) > HEAVIEST:
+        return Unknown("a value that depends on too much", origin, type=_result_type(name, args))
     return Op(name, args, _result_type(name, args), origin)
 
 

@@ -11,7 +11,7 @@ from ddplint.program.events import Event
 from ddplint.program.group import Judge, Judgement, Verdict
 from ddplint.program.program import Program
 from ddplint.program.topology import Infeasible, Process, Question, Topology
-from ddplint.program.values import Const, Value
+from ddplint.program.values import EnvVar, Index, Symbol, Value, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ def out_of_range(program: Program) -> Iterator[Use]:
     local_ranks = {group.rank.id for group in program.groups if group.rank is not None and group.rank_failure}
     for event in program.events("device"):
         index = event.arguments["index"].value
-        if isinstance(index, Const) or index.id in local_ranks:
+        if index.id in local_ranks or not _may_count_all(index):
             continue
         judge = Judge(event, program.launch_passes_local_rank)
         failure = judge.failure(lambda processes, index=index: _in_range(processes, index))  # type: ignore[misc]
@@ -38,6 +38,16 @@ def out_of_range(program: Program) -> Iterator[Use]:
         alone = judge.judge(failure.scenario, Topology(1, 4), lambda processes: _in_range(processes, index))
         if alone.verdict is Verdict.RIGHT:
             yield Use(event, _shown(judge, failure, index))
+
+
+def _may_count_all(index: Value) -> bool:
+    """Whether a global rank can be in an index at all: a bare counter of spawned children or LOCAL_RANK is none."""
+    parts = list(walk(index))
+    if len(parts) == 2 and isinstance(index, Index):
+        return False
+    return any(
+        isinstance(part, (Index, EnvVar)) or (isinstance(part, Symbol) and part.name == "group_rank") for part in parts
+    )
 
 
 def _in_range(processes: list[Process], index: Value) -> Verdict:

@@ -13,6 +13,7 @@ from ddplint.program.events import Argument
 from ddplint.program.state import assume
 from ddplint.program.values import (
     FALSE,
+    HEAVIEST,
     NONE,
     TRUE,
     Choice,
@@ -21,6 +22,7 @@ from ddplint.program.values import (
     Device,
     External,
     Function,
+    Imported,
     Index,
     Input,
     Items,
@@ -108,6 +110,8 @@ def both(name: str, left: Value, right: Value) -> Value:
         known = truth(one)
         if known is not None:
             return two if known is (name == "and") else (TRUE if known else FALSE)
+    if left.weight + right.weight > HEAVIEST:
+        return Unknown("a condition that depends on too much", left.origin, type="bool")
     return left if left.id == right.id else Op(name, (left, right), "bool", left.origin)
 
 
@@ -123,6 +127,8 @@ def condition(run: Run, node: cst.BaseExpression) -> Value:
 
 def _name(run: Run, node: cst.Name) -> Value:
     found = run.lookup(node.value)
+    if isinstance(found, Imported):
+        found = run.resolve(node.value, found)
     if found is not None:
         return found
     name = node.value

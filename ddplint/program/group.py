@@ -14,7 +14,18 @@ from ddplint.program import arithmetic
 from ddplint.program.events import Argument, Event
 from ddplint.program.launchers import LAUNCHERS, SRUN, TORCHRUN, Launcher
 from ddplint.program.topology import FAMILY, UNKNOWN, Answers, Infeasible, Process, Question, Scenario, Topology, search
-from ddplint.program.values import Choice, Const, EnvHas, EnvVar, Input, Value, walk
+from ddplint.program.values import (
+    Choice,
+    Const,
+    EnvHas,
+    EnvVar,
+    Index,
+    Input,
+    Method,
+    Unknown,
+    Value,
+    walk,
+)
 
 
 class Verdict(enum.Enum):
@@ -73,6 +84,29 @@ class Judge:
             found.insert(0, Scenario(TORCHRUN, legacy=True))
         return (*found, Scenario(None))
 
+    @cached_property
+    def path(self) -> tuple[tuple[Value, bool], ...]:
+        """The conditions of the path that can matter: about the environment, or sharing an input with the values.
+
+        Any other condition can be met by typing what it asks for, whatever the ranks are.
+        """
+        conditions = self.event.path.items() if self.event.path else []
+        values = self.values() + [spawn.count.value for spawn in self.event.context if spawn.count is not None]
+        touched = {part.id for value in values for part in walk(value) if _is_atom(part)}
+        kept: dict[int, tuple[Value, bool]] = {}
+        growing = True
+        while growing:
+            growing = False
+            for position, (condition, truth) in enumerate(conditions):
+                if position in kept:
+                    continue
+                atoms = [part for part in walk(condition) if _is_atom(part)]
+                if any(part.id in touched or isinstance(part, (EnvVar, EnvHas)) for part in atoms):
+                    kept[position] = (condition, truth)
+                    touched |= {part.id for part in atoms}
+                    growing = True
+        return tuple(kept[position] for position in sorted(kept))
+
     # -- judging ------------------------------------------------------------------------------------------------
 
     def processes(self, scenario: Scenario, topology: Topology, answers: Answers) -> list[Process] | None:
@@ -94,13 +128,16 @@ class Judge:
             for local in range(count):
                 assumed: dict[int, bool] = {}
                 process = Process(scenario, topology, node, local, answers, assumed, count)
-                if not _reaches(process, self.event, assumed):
+                if not _reaches(process, self.path, assumed):
                     return None
                 made.append(process)
         return made
 
-    def judge(self, scenario: Scenario, topology: Topology, check: Check) -> Judgement:
-        """The best verdict over all answers: a script is wrong only if no way of starting it is right."""
+    def judge(self, scenario: Scenario, topology: Topology, check: Check, thorough: bool = False) -> Judgement:
+        """The best verdict over all answers: a script is wrong only if no way of starting it is right.
+
+        RIGHT and UNKNOWN both acquit; only a ``thorough`` search goes on to tell them apart.
+        """
 
         def attempt(answers: Answers) -> object:
             try:
@@ -111,7 +148,8 @@ class Judge:
             except Infeasible:
                 return Verdict.INFEASIBLE
 
-        found = search(attempt, lambda verdict: verdict is Verdict.RIGHT)
+        enough = (Verdict.RIGHT,) if thorough else (Verdict.RIGHT, Verdict.UNKNOWN)
+        found = search(attempt, lambda verdict: verdict in enough)
         for wanted in (Verdict.RIGHT, UNKNOWN, Verdict.UNKNOWN, Verdict.WRONG):
             for answers, verdict in found:
                 if verdict is wanted:
@@ -293,8 +331,8 @@ class Group(Judge):
         if self.event.context or self.rank is None or self.world_size is None:
             return False
         return any(
-            self.judge(scenario, Topology(3, 1), self.both_are_right).verdict is Verdict.RIGHT
-            and self.judge(scenario, Topology(2, 2), self._world_counts_nodes).verdict is Verdict.RIGHT
+            self.judge(scenario, Topology(3, 1), self.both_are_right, thorough=True).verdict is Verdict.RIGHT
+            and self.judge(scenario, Topology(2, 2), self._world_counts_nodes, thorough=True).verdict is Verdict.RIGHT
             for scenario in self.scenarios
             if scenario.launcher in self.mentioned
         )
@@ -360,8 +398,12 @@ def _summary(topology: Topology, holders: dict[int, list[Process]], rows: list[t
     return f"{topology}: nobody claims rank {', '.join(map(str, missing))}" if missing else str(topology)
 
 
-def _reaches(process: Process, event: Event, assumed: dict[int, bool]) -> bool:
-    for condition, truth in event.path.items() if event.path else ():
+def _is_atom(value: Value) -> bool:
+    return isinstance(value, (Input, EnvVar, EnvHas, Unknown, Method, Index))
+
+
+def _reaches(process: Process, path: tuple[tuple[Value, bool], ...], assumed: dict[int, bool]) -> bool:
+    for condition, truth in path:
         known = process.truth(condition)
         if known is None:
             assumed[condition.id] = truth

@@ -12,9 +12,7 @@ from ddplint.findings import Position
 from ddplint.program.positions import Positions
 from ddplint.program.walk import walk
 from ddplint.sources import Source
-
-# Deeper code than this overflows the parser's or our own recursion; no hand-written script comes near.
-_DEEPEST = 200
+from ddplint.sources.nesting import too_deep
 
 
 class SyntaxProblem(Exception):
@@ -82,6 +80,8 @@ class _Collector(cst.CSTVisitor):
         if self.functions:
             self.functions[-1].words |= done.words
             self.functions[-1].statements += done.statements
+        else:
+            self.module.words |= done.words
 
     def visit_ClassDef(self, node: cst.ClassDef) -> None:
         facts = ClassFacts(self.module, node, node.name.value)
@@ -93,9 +93,7 @@ class _Collector(cst.CSTVisitor):
 
     def visit_Name(self, node: cst.Name) -> None:
         word = node.value
-        if self.functions:
-            self.functions[-1].words.add(word)
-        self.module.words.add(word)
+        (self.functions[-1].words if self.functions else self.module.top_words).add(word)
 
     def visit_Yield(self, node: cst.Yield) -> None:
         if self.functions:
@@ -109,14 +107,15 @@ class _Collector(cst.CSTVisitor):
 class Module:
     """A file of the project, parsed. Positions are computed only when somebody asks."""
 
-    __slots__ = ("classes", "functions", "name", "package", "positions", "source", "tree", "words")
+    __slots__ = ("classes", "functions", "positions", "source", "top_words", "tree", "words")
 
     def __init__(self, source: Source, tree: cst.Module) -> None:
         self.source = source
         self.tree = tree
         self.functions: dict[int, FunctionFacts] = {}
         self.classes: dict[int, ClassFacts] = {}
-        self.words: set[str] = set()
+        self.words: set[str] = set()  # every identifier in the file
+        self.top_words: set[str] = set()  # those outside functions: what importing the module may touch
         self.positions = Positions(tree, source.text)
 
     @property
@@ -131,7 +130,10 @@ def parse(source: Source) -> Module:
     Raises:
         SyntaxProblem: the file is not Python that LibCST reads.
     """
-    _refuse_deep(source)
+    deep = too_deep(source.text)
+    if deep is not None:
+        # LibCST's parser recurses natively: it would end the process, not raise
+        raise SyntaxProblem(source.path, deep[1], deep[0])
     try:
         tree = cst.parse_module(source.text)
     except cst.ParserSyntaxError as error:
@@ -140,6 +142,7 @@ def parse(source: Source) -> Module:
         raise SyntaxProblem(source.path, "the code is nested too deeply to parse", Position(1, 1)) from None
     module = Module(source, tree)
     walk(tree, [_Collector(module)])
+    module.words |= module.top_words
     return module
 
 
@@ -159,19 +162,3 @@ def _syntax_problem(source: Source, error: cst.ParserSyntaxError) -> SyntaxProbl
     if found is None or found.group(1) is None:
         return SyntaxProblem(source.path, text, Position(max(error.raw_line, 1), error.raw_column + 1))
     return SyntaxProblem(source.path, text[found.end() :], Position(int(found.group(1)), int(found.group(2)) + 1))
-
-
-def _refuse_deep(source: Source) -> None:
-    """LibCST's parser recurses natively: thousands of nested brackets would end the process, not raise."""
-    depth = 0
-    for match in re.finditer(r"[(\[{]|[)\]}]|\n", source.text):
-        mark = match.group()
-        if mark in "([{":
-            depth += 1
-            if depth > _DEEPEST:
-                line = source.text.count("\n", 0, match.start()) + 1
-                raise SyntaxProblem(
-                    source.path, f"more than {_DEEPEST} nested brackets", Position(line, 1)
-                )
-        elif mark in ")]}":
-            depth = max(0, depth - 1)

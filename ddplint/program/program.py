@@ -54,7 +54,7 @@ class Program:
         for facts in list(self.module.functions.values()):
             if id(facts.node) in run.executed or id(facts.node) in seen or facts.outer is not None:
                 continue
-            if self.project.executed_elsewhere(self, facts) or not self.project.matters(facts):
+            if not self.project.acts(facts) or self.project.executed_elsewhere(facts):
                 continue
             run.execute_function(facts)
         return run

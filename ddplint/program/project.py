@@ -11,7 +11,7 @@ from ddplint.program.module import FunctionFacts, Module, SyntaxProblem, parse
 from ddplint.program.program import Program
 from ddplint.program.run import Run
 from ddplint.settings import Settings
-from ddplint.sources import Source, SourceError, mentions_distributed, read
+from ddplint.sources import Source, SourceError, read
 
 # An identifier that shows a function may be about ranks. Words only save work here; they never prove anything.
 _WORDS = frozenset(
@@ -20,6 +20,16 @@ _WORDS = frozenset(
     "local_rank node_rank global_rank nnodes num_nodes nproc_per_node master_addr master_port dist_url init_method "
     "get_rank get_world_size init_device_mesh init_distributed fields asdict ngpus gpus gpu".split()
 )
+
+# What a function must mention to be worth executing although nobody calls it: with unknown arguments only what it
+# does to the outside by itself can be judged.
+_ACTS = frozenset(
+    "init_process_group init_device_mesh environ getenv putenv spawn start_processes Process Popen set_device "
+    "set_device_index device_ids".split()
+)
+
+# What makes the import of a module more than a definition of names.
+_EFFECTS = frozenset("environ putenv init_process_group spawn start_processes Process".split())
 
 # What the bytes of a module must hold for it to be worth a parse when a followed script imports it.
 _RANKS = re.compile(rb"rank|world_size|torch\.distributed|environ|nnodes|num_nodes|master_addr|MASTER_|argparse|ngpus|local")
@@ -55,7 +65,7 @@ class Project:
 
     # -- executing ----------------------------------------------------------------------------------------------
 
-    def executed_elsewhere(self, program: Program, facts: FunctionFacts) -> bool:
+    def executed_elsewhere(self, facts: FunctionFacts) -> bool:
         """Whether some linted script really calls a function: then its callers tell what it is given."""
         return any(id(facts.node) in other.entry_run.executed for other in self.programs)
 
@@ -68,6 +78,10 @@ class Project:
     def matters(self, facts: FunctionFacts) -> bool:
         """Whether a function, or one it names, may be about ranks, devices or the environment."""
         return bool(facts.words & _WORDS) or bool(facts.words & self._relevant_names(facts.module))
+
+    def acts(self, facts: FunctionFacts) -> bool:
+        """Whether a function starts a group or processes, or touches the environment or a device, by itself."""
+        return bool(facts.words & _ACTS) or ("get_rank" in facts.words and bool(facts.words & {"cuda", "device", "to"}))
 
     def _relevant_names(self, module: Module) -> set[str]:
         """The functions and methods of a module that matter, through any number of calls."""
@@ -148,11 +162,7 @@ class Project:
 
     def has_effects(self, module: Module) -> bool:
         """Whether importing a module may touch the environment or the process group."""
-        return mentions_distributed(module.source.data)
-
-    def worth_loading(self, module: Module) -> bool:
-        """Whether names imported from a module can matter."""
-        return True
+        return bool(module.top_words & _EFFECTS)
 
 
 def _shown(path: str) -> str:

@@ -27,6 +27,7 @@ from ddplint.program.values import (
     External,
     Fields,
     Function,
+    Imported,
     Index,
     Input,
     Items,
@@ -48,7 +49,9 @@ if TYPE_CHECKING:
 # Deeper call chains than any script read so far (five) with room to spare.
 _DEEPEST_CALL = 24
 # Evaluated statements and calls after which a run stops following: a bound, not a tuning knob.
-_STEPS = 60_000
+_STEPS = 30_000
+# Executions of one longer function in one run: later calls with other arguments tell nothing new about ranks.
+_REPEATS = 6
 # Functions of at most this many statements are followed whatever they are about: rank arithmetic hides in them.
 _SMALL = 8
 
@@ -84,6 +87,7 @@ class Run:
         self.scope = Scope(entry, {})
         self._stack: list[FunctionFacts] = []
         self._steps = 0
+        self._calls: dict[int, int] = {}
 
     # -- what a slot holds before anybody writes it -------------------------------------------------------------
 
@@ -179,6 +183,17 @@ class Run:
                 return found
             scope = scope.outer
         return None
+
+    def resolve(self, name: str, imported: Imported) -> Value:
+        """What an imported name is, now that somebody uses it: its module is executed at last."""
+        value = self.module_member(imported.module, imported.name, imported.origin or self.origin(self.module.tree))
+        scope: Scope | None = self.scope.outside.get(name, self.scope)
+        while scope is not None:
+            if scope.names.get(name) is imported:
+                scope.names[name] = value  # the same in every branch: no need to undo it
+                break
+            scope = scope.outer
+        return value
 
     def assign(self, name: str, value: Value) -> None:
         """Bind a variable in the current scope."""
@@ -286,7 +301,7 @@ class Run:
         origin = self.origin(node)
         if facts in self._stack or len(self._stack) >= _DEEPEST_CALL or not self.spend():
             return Unknown(f"{facts.qualified}() was not followed this deep", origin)
-        if not self.worth_following(facts):
+        if not self.worth_following(facts) or not self._again(facts):
             return Unknown(f"what {facts.qualified}() returns", origin)
         scope = function.scope or self.load(facts.module)
         with self.within(scope):
@@ -310,6 +325,12 @@ class Run:
         if facts.yields:
             return Unknown(f"what {facts.qualified}() yields", origin)
         return result
+
+    def _again(self, facts: FunctionFacts) -> bool:
+        if facts.statements <= _SMALL:
+            return True
+        times = self._calls[id(facts.node)] = self._calls.get(id(facts.node), 0) + 1
+        return times <= _REPEATS
 
     def _bind(self, function: Function, arguments: Arguments) -> Table:
         facts, params = function.facts, function.facts.node.params
@@ -541,6 +562,9 @@ class Run:
         """``module.name``: a global of a project module, or a module below it."""
         scope = self.load(module)
         found = scope.names.get(name)
+        if isinstance(found, Imported) and found.module is not module:
+            with self.within(scope):
+                return self.resolve(name, found)
         if found is not None:
             return found
         below = self.project.submodule(module, name)

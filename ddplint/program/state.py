@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ddplint.program.values import FALSE, TRUE, Const, Op, Value, choose, negate
+from ddplint.program.values import FALSE, HEAVIEST, TRUE, Const, Op, Unknown, Value, choose, negate
 
 Table = dict[object, Value]
 Changes = dict[tuple[int, object], tuple[Table, object, Value]]
@@ -64,6 +64,8 @@ def conjunction(items: list[tuple[Value, bool]]) -> Value:
         return TRUE
     if len(parts) == 1:
         return parts[0]
+    if sum(part.weight for part in parts) > HEAVIEST:
+        return Unknown("a condition that depends on too much", parts[0].origin, type="bool")
     return Op("and", tuple(parts), "bool", parts[0].origin)
 
 

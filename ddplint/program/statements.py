@@ -20,6 +20,7 @@ from ddplint.program.values import (
     EnvHas,
     External,
     Function,
+    Imported,
     Items,
     ModuleValue,
     Object,
@@ -395,10 +396,8 @@ def _import_from(run: Run, node: cst.ImportFrom) -> bool:
                 run.assign(bound, Unknown(f"{name} of a module that was not found", origin))
             else:
                 run.assign(bound, expressions.external(run, f"{dotted}.{name}", origin))
-        elif run.project.worth_loading(module):
-            run.assign(bound, run.module_member(module, name, origin))
         else:
-            run.assign(bound, Unknown(f"{name} of {module.path}", origin))
+            run.assign(bound, Imported(module, name, origin))
     return True
 
 

@@ -320,7 +320,7 @@ def _as_text(value: object) -> Any:
 # -- searching ------------------------------------------------------------------------------------------------------
 
 # Questions multiply: a script with more than this many ways to be started is not judged.
-_MOST_TRIES = 4000
+_MOST_TRIES = 500
 
 
 def search(judge: Callable[[Answers], object], stop: Callable[[object], bool]) -> list[tuple[Answers, object]]:

@@ -52,7 +52,7 @@ def node_constants(program: Program) -> Iterator[tuple[Const, Origin]]:
             trial = Group(group.event, program.launch_passes_local_rank)
             trial.rank = replace(rank, part, Input("node rank", None, part.origin))
             scenario = group.scenarios[0]
-            if trial.judge(scenario, Topology(2, 4), trial.ranks_are_right).verdict is Verdict.RIGHT:
+            if trial.judge(scenario, Topology(2, 4), trial.ranks_are_right, thorough=True).verdict is Verdict.RIGHT:
                 yield part, part.origin
 
 
@@ -74,7 +74,7 @@ def _answered(group: Group) -> Iterator[tuple[Input, Role]]:
     if group.rank is None or any(_tells_place(name) for name in sources(group.rank)):
         return
     for scenario in group.scenarios:
-        judged = group.judge(scenario, Topology(2, 2), group.ranks_are_right)
+        judged = group.judge(scenario, Topology(2, 2), group.ranks_are_right, thorough=True)
         if judged.verdict is not Verdict.RIGHT or judged.answers is None:
             continue
         for option in inputs(group.rank):

@@ -40,6 +40,7 @@ class Value:
 
     __slots__ = ("id", "origin")
     type: str | None = None
+    weight: int = 1  # how large the tree below is, shared parts counted every time
 
     def __init__(self, id: int, origin: Origin | None) -> None:
         self.id = id
@@ -157,10 +158,11 @@ class Index(Value):
 class Op(Value):
     """An operation of Python's own: arithmetic, comparison, conversion, string building."""
 
-    __slots__ = ("args", "name", "type")
+    __slots__ = ("args", "name", "type", "weight")
 
     def __init__(self, name: str, args: tuple[Value, ...], type: str | None, origin: Origin | None) -> None:
         super().__init__(_intern("op", name, *[arg.id for arg in args]), origin)
+        self.weight = 1 + sum(arg.weight for arg in args)
         self.name = name
         self.args = args
         self.type = type
@@ -172,17 +174,15 @@ class Op(Value):
 class Choice(Value):
     """One value or another, by a condition: what an ``if`` leaves behind."""
 
-    __slots__ = ("condition", "other", "then")
+    __slots__ = ("condition", "other", "then", "type", "weight")
 
     def __init__(self, condition: Value, then: Value, other: Value, origin: Origin | None = None) -> None:
         super().__init__(_intern("choice", condition.id, then.id, other.id), origin)
         self.condition = condition
         self.then = then
         self.other = other
-
-    @property
-    def type(self) -> str | None:  # type: ignore[override]
-        return self.then.type if self.then.type == self.other.type else None
+        self.type = then.type if then.type == other.type else None
+        self.weight = 1 + condition.weight + then.weight + other.weight
 
     def parts(self) -> tuple[Value, ...]:
         return (self.condition, self.then, self.other)
@@ -289,6 +289,18 @@ class ModuleValue(Value):
         self.module = module
 
 
+class Imported(Value):
+    """``name`` of a project module that has not been executed yet; ``name`` None is the module itself."""
+
+    __slots__ = ("module", "name")
+    type = "imported"
+
+    def __init__(self, module: Module, name: str, origin: Origin | None) -> None:
+        super().__init__(_intern("imported", id(module), name), origin)
+        self.module = module
+        self.name = name
+
+
 class External(Value):
     """Something outside the project, by its full dotted name: ``torch.distributed.init_process_group``."""
 
@@ -380,6 +392,9 @@ def walk(value: Value) -> Iterator[Value]:
         stack.extend(reversed(current.parts()))
 
 
+# Trees heavier than this are not looked into: real rank arithmetic has some twenty parts.
+HEAVIEST = 300
+
 NONE = Const(None)
 TRUE = Const(True)
 FALSE = Const(False)
@@ -400,4 +415,6 @@ def choose(condition: Value, then: Value, other: Value, origin: Origin | None = 
         return then
     if isinstance(condition, Const):
         return then if condition.value else other
+    if condition.weight + then.weight + other.weight > HEAVIEST:
+        return Unknown("a value that depends on too much", origin or then.origin)
     return Choice(condition, then, other, origin or then.origin)

@@ -27,7 +27,7 @@ def code_fields(kind: type[cst.CSTNode]) -> tuple[str, ...]:
     return tuple(
         field.name
         for field in dataclasses.fields(kind)  # type: ignore[arg-type]  # every CSTNode is a dataclass
-        if field.name not in _LAYOUT and "whitespace" not in field.name and field.type not in ("str", "bool")
+        if field.name not in _LAYOUT and "whitespace" not in field.name and field.type not in (str, bool)
     )
 
 
