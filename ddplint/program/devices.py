@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from ddplint.findings import Counterexample
 from ddplint.findings import Process as ProcessRow
+from ddplint.program import launchers
 from ddplint.program.events import Event
 from ddplint.program.group import Judge, Judgement, Verdict
+from ddplint.program.launchers import Role
 from ddplint.program.program import Program
 from ddplint.program.topology import Infeasible, Process, Question, Topology
 from ddplint.program.values import EnvVar, Index, Symbol, Value, walk
@@ -27,13 +29,18 @@ def out_of_range(program: Program) -> Iterator[Use]:
     if program.evidence.test or program.evidence.managed:
         return
     local_ranks = {group.rank.id for group in program.groups if group.rank is not None and group.rank_failure}
+    harmless: set[object] = set()
     for event in program.events("device"):
         index = event.arguments["index"].value
         if index.id in local_ranks or not _may_count_all(index):
             continue
         judge = Judge(event, program.launch_passes_local_rank)
+        key = (index.id, tuple((condition.id, truth) for condition, truth in judge.path), event.context)
+        if key in harmless:
+            continue
         failure = judge.failure(lambda processes, index=index: _in_range(processes, index))  # type: ignore[misc]
         if failure is None:
+            harmless.add(key)
             continue
         alone = judge.judge(failure.scenario, Topology(1, 4), lambda processes: _in_range(processes, index))
         if alone.verdict is Verdict.RIGHT:
@@ -42,11 +49,13 @@ def out_of_range(program: Program) -> Iterator[Use]:
 
 def _may_count_all(index: Value) -> bool:
     """Whether a global rank can be in an index at all: a bare counter of spawned children or LOCAL_RANK is none."""
-    parts = list(walk(index))
-    if len(parts) == 2 and isinstance(index, Index):
+    if isinstance(index, Index):
         return False
     return any(
-        isinstance(part, (Index, EnvVar)) or (isinstance(part, Symbol) and part.name == "group_rank") for part in parts
+        isinstance(part, Index)
+        or (isinstance(part, EnvVar) and launchers.meaning(part.name) is not Role.LOCAL_RANK)
+        or (isinstance(part, Symbol) and part.name == "group_rank")
+        for part in walk(index)
     )
 
 

@@ -59,6 +59,7 @@ class Judge:
     def __init__(self, event: Event, local_rank_option: bool) -> None:
         self.event = event
         self._legacy = local_rank_option
+        self._hints: list[Answers] = []
 
     def values(self) -> list[Value]:
         """The values that are judged: their sources tell which launchers the script is written for."""
@@ -148,11 +149,20 @@ class Judge:
             except Infeasible:
                 return Verdict.INFEASIBLE
 
+        # what was right before is right again more often than not: roles mean the same on every topology
+        for answers in reversed(self._hints):
+            try:
+                if attempt(answers) is Verdict.RIGHT:
+                    return Judgement(Verdict.RIGHT, scenario, topology, answers)
+            except Question:
+                continue
         enough = (Verdict.RIGHT,) if thorough else (Verdict.RIGHT, Verdict.UNKNOWN)
         found = search(attempt, lambda verdict: verdict in enough)
         for wanted in (Verdict.RIGHT, UNKNOWN, Verdict.UNKNOWN, Verdict.WRONG):
             for answers, verdict in found:
                 if verdict is wanted:
+                    if verdict is Verdict.RIGHT and answers not in self._hints:
+                        self._hints.append(answers)
                     kind = Verdict.UNKNOWN if wanted is UNKNOWN else wanted
                     assert isinstance(kind, Verdict)
                     return Judgement(kind, scenario, topology, answers)

@@ -157,36 +157,28 @@ class Process:
         memo = self._memo
         if value.id in memo:
             return memo[value.id]
-        result = self._compute(value)
-        memo[value.id] = result
+        compute = _COMPUTE.get(type(value))
+        result = memo[value.id] = UNKNOWN if compute is None else compute(self, value)
         return result
 
-    def _compute(self, value: Value) -> Any:
-        if isinstance(value, Const):
-            return value.value
-        if isinstance(value, Op):
-            return self._operation(value)
-        if isinstance(value, Choice):
-            return self._choice(value)
-        if isinstance(value, Index):
-            return self._index(value)
-        if isinstance(value, EnvVar):
-            found = self.variable(value.name)
-            if found is ABSENT:
-                raise Infeasible(value.name)
-            return found
-        if isinstance(value, EnvHas):
-            found = self.variable(value.name)
-            return found if found is UNKNOWN else found is not ABSENT
-        if isinstance(value, Symbol):
-            return self._symbol(value)
-        if isinstance(value, Input):
-            return self._input(value)
-        if isinstance(value, Items):
-            return tuple(self.evaluate(item) for item in value.values)
-        if isinstance(value, Device):
-            return self.evaluate(value.index)
-        return UNKNOWN
+    def _constant(self, value: Const) -> Any:
+        return value.value
+
+    def _environment(self, value: EnvVar) -> Any:
+        found = self.variable(value.name)
+        if found is ABSENT:
+            raise Infeasible(value.name)
+        return found
+
+    def _has(self, value: EnvHas) -> Any:
+        found = self.variable(value.name)
+        return found if found is UNKNOWN else found is not ABSENT
+
+    def _items(self, value: Items) -> Any:
+        return tuple(self.evaluate(item) for item in value.values)
+
+    def _device(self, value: Device) -> Any:
+        return self.evaluate(value.index)
 
     def _operation(self, value: Op) -> Any:
         if value.name in ("and", "or"):
@@ -263,6 +255,9 @@ class Process:
                 return _as_text(self.role(scenario.launcher.variables[name], started=True))
             if launchers.owner(name) is not None and name not in ("MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE"):
                 return ABSENT
+        key = ("variable", name)
+        if key in self.answers:
+            return _as_text(self._answer(key, ()))
         if role is not None:
             # somebody exported it by hand, with the meaning that everybody gives it; or nobody did
             answers: tuple[object, ...] = (Typed(role), ABSENT)
@@ -270,7 +265,7 @@ class Process:
                 answers = (Typed(Role.NNODES), Typed(role), ABSENT)
         else:
             answers = (OTHER, ABSENT, *self._typed())
-        return _as_text(self._answer(("variable", name), answers))
+        raise Question(key, answers)
 
     def _typed(self) -> tuple[Typed, ...]:
         shared = (Typed(Role.NNODES), Typed(Role.LOCAL_WORLD_SIZE), Typed(Role.WORLD_SIZE))
@@ -289,6 +284,9 @@ class Process:
         return self.role(answer.role, started=False) if isinstance(answer, Typed) else answer
 
     def _input(self, value: Input) -> Any:
+        key = ("input", value.id)
+        if key in self.answers:
+            return self._answer(key, ())
         spec = value.spec
         if value.name == "local_rank" and (self.scenario.legacy or self.scenario.launcher is None) and not self.scenario.spawns:
             # torch.distributed.launch passes --local_rank: torch 2.13, torch/distributed/launch.py
@@ -310,7 +308,21 @@ class Process:
             answers = [*self._typed(), *known, 0]
             if spec is None:
                 answers.append(OTHER)
-        return self._answer(("input", value.id), tuple(dict.fromkeys(answers)))
+        raise Question(key, tuple(dict.fromkeys(answers)))
+
+
+_COMPUTE: dict[type[Value], Callable[[Process, Any], Any]] = {
+    Const: Process._constant,
+    Op: Process._operation,
+    Choice: Process._choice,
+    Index: Process._index,
+    EnvVar: Process._environment,
+    EnvHas: Process._has,
+    Symbol: Process._symbol,
+    Input: Process._input,
+    Items: Process._items,
+    Device: Process._device,
+}
 
 
 def _as_text(value: object) -> Any:
