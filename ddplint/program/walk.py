@@ -8,8 +8,10 @@ script it costs about as much as the parse. This one looks only at the fields th
 from __future__ import annotations
 
 import dataclasses
+import operator
 from collections.abc import Callable, Sequence
 from functools import cache
+from typing import Any
 
 import libcst as cst
 
@@ -43,7 +45,10 @@ def children(node: cst.CSTNode) -> list[cst.CSTNode]:
     return found
 
 
+_NOT_CODE = frozenset((type(None), cst.MaybeSentinel, str, bool))
+
 _Handler = Callable[[cst.CSTNode], object]
+_Plan = tuple[list[_Handler], "Callable[[cst.CSTNode], Sequence[Any]] | None", list[_Handler]]
 
 
 def walk(root: cst.CSTNode, visitors: Sequence[cst.CSTVisitor]) -> None:
@@ -51,8 +56,7 @@ def walk(root: cst.CSTNode, visitors: Sequence[cst.CSTVisitor]) -> None:
 
     A ``visit_*`` method that returns False keeps its own visitor's ``leave_*`` but not the traversal out of the node.
     """
-    entering: dict[type, list[_Handler]] = {}
-    leaving: dict[type, list[_Handler]] = {}
+    plans: dict[type, _Plan] = {}
 
     def handlers(kind: type, prefix: str) -> list[_Handler]:
         # CSTVisitor defines an empty method for every node type: calling those would double the cost
@@ -63,22 +67,35 @@ def walk(root: cst.CSTNode, visitors: Sequence[cst.CSTVisitor]) -> None:
             if getattr(type(visitor), name, None) is not getattr(cst.CSTVisitor, name, None)
         ]
 
+    def plan(kind: type[cst.CSTNode]) -> _Plan:
+        enter, leave = handlers(kind, "visit_"), handlers(kind, "leave_")
+        made = plans[kind] = (enter, _parts(kind), leave)
+        return made
+
     def step(node: cst.CSTNode) -> None:
         kind = type(node)
-        enter = entering.get(kind)
-        if enter is None:
-            enter = entering[kind] = handlers(kind, "visit_")
-            leaving[kind] = handlers(kind, "leave_")
+        enter, parts, leave = plans.get(kind) or plan(kind)
         for call in enter:
             call(node)
-        for name in code_fields(kind):
-            part = getattr(node, name)
-            if type(part) is tuple or type(part) is list:
-                for item in part:
-                    step(item)
-            elif isinstance(part, cst.CSTNode):
-                step(part)
-        for call in leaving[kind]:
+        if parts is not None:
+            for part in parts(node):
+                if part.__class__ in _NOT_CODE:
+                    continue
+                if part.__class__ is tuple or part.__class__ is list:
+                    for item in part:
+                        step(item)
+                else:
+                    step(part)
+        for call in leave:
             call(node)
 
     step(root)
+
+
+def _parts(kind: type[cst.CSTNode]) -> Callable[[cst.CSTNode], Sequence[Any]] | None:
+    """Reads all code fields of a node at once; None for a leaf."""
+    names = code_fields(kind)
+    if not names:
+        return None
+    get = operator.attrgetter(*names)
+    return get if len(names) > 1 else lambda node: (get(node),)

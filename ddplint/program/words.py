@@ -7,7 +7,7 @@ import libcst as cst
 from ddplint.findings import Note
 from ddplint.program import launchers
 from ddplint.program.program import Program
-from ddplint.program.values import Choice, Const, EnvVar, Index, Input, Op, Origin, Symbol, Value, walk
+from ddplint.program.values import Const, EnvVar, Index, Input, Op, Origin, Symbol, Value, walk
 
 _SYMBOLS = {
     "device_count": "the number of GPUs on this node",
@@ -18,7 +18,7 @@ _SYMBOLS = {
 
 def code(origin: Origin | None, limit: int = 60) -> str:
     """The source text of an expression, on one line, shortened."""
-    if origin is None:
+    if origin is None or not isinstance(origin.node, cst.BaseExpression):
         return "this value"
     text = " ".join(cst.Module([]).code_for_node(origin.node).split())
     return text if len(text) <= limit else text[: limit - 3] + "..."
@@ -63,9 +63,8 @@ def chain(program: Program, value: Value, what: str, at: Origin) -> list[Note]:
     here = (at.module.path, at.module.positions.line(at.node))
     seen = {here}
     for part in walk(value):
-        if part.origin is None or isinstance(part, (Choice, Op)):
-            continue
-        if isinstance(part, Const) and part is not value:
+        told = isinstance(part, (Index, Input, EnvVar, Symbol)) or (part is value and isinstance(part, Const))
+        if not told or part.origin is None:
             continue
         note = program.note(f"{what} comes from {describe(part).rstrip(',')}", part.origin)
         if (note.path, note.line) not in seen:
