@@ -11,13 +11,14 @@ import functools
 import gc
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ddplint.findings import Finding, InternalError, Position, Severity, Span
-from ddplint.sources import Source, SourceError, discover, from_bytes, mentions_distributed, read_bytes
+from ddplint.sources import Found, Source, SourceError, discover, from_bytes, mentions_distributed, read_bytes
+from ddplint.sources.imports import imported_words, module_words, reaches_distributed
 
 if TYPE_CHECKING:
     from ddplint.program import Program, Project
@@ -61,9 +62,8 @@ def lint(
 ) -> Report:
     """Lint ``paths``, and the content ``stdin`` under the name ``stdin_filename``."""
     found = discover(paths, settings)
-    named = [(file.path, file.display) for file in found.files]
-    run = _Run(settings, progress or (lambda done, total: None), len(named) + (stdin is not None))
-    sources = list(run.read(named))
+    run = _Run(settings, progress or (lambda done, total: None), len(found.files) + (stdin is not None))
+    sources = run.gather(found.files)
     if stdin is not None:
         sources += run.decode(stdin, stdin_filename or "<stdin>", None)
     if sources:
@@ -113,7 +113,8 @@ def rank_table(
     if os.path.isdir(path):
         raise UnusableScriptError(f"{path}: is a folder: name the script that is started")
     run = _Run(Settings(), lambda done, total: None, 1)
-    sources = list(run.read([(path, path)], everything=True))
+    data = run.bytes_of(path, path)
+    sources = list(run.decode(data, path, path, everything=True)) if data is not None else []
     if sources:
         from ddplint.program import load_project
 
@@ -147,17 +148,39 @@ class _Run:
         self.unjudged: set[str] = set()
         self.broken: dict[str, set[str]] = {}
 
-    def read(self, files: Iterable[tuple[str, str]], *, everything: bool = False) -> Iterator[Source]:
-        """The files that have something to do with distributed training, or ``everything`` that can be read."""
-        for path, display in files:
-            try:
-                data = read_bytes(path, display)
-            except SourceError as error:
-                self.checked += 1
-                self.unusable(error.path, error.message, error.position)
-                self.step()
+    def gather(self, files: Sequence[Found]) -> list[Source]:
+        """The files that have something to do with distributed training, by themselves or through what they import."""
+        sources: list[Source] = []
+        passed: list[str] = []
+        quiet: list[Found] = []
+        for file in files:
+            data = self.bytes_of(file.path, file.display)
+            if data is None:
                 continue
-            yield from self.decode(data, display, path, everything=everything)
+            if mentions_distributed(data) or (file.explicit and reaches_distributed(data, file.path)):
+                passed.append(file.path)
+                sources += self.decode(data, file.display, file.path, everything=True)
+            else:
+                quiet.append(file)
+        # a script may be distributed only through a helper that was just found: read its imports
+        helpers = module_words(passed)
+        for file in quiet:
+            data = self.bytes_of(file.path, file.display) if helpers else None
+            if data is not None and b"__main__" in data and imported_words(data) & helpers:
+                sources += self.decode(data, file.display, file.path, everything=True)
+            else:
+                self.step()
+        return sources
+
+    def bytes_of(self, path: str, display: str) -> bytes | None:
+        """The bytes of a file; None, and a finding, if it cannot be read."""
+        try:
+            return read_bytes(path, display)
+        except SourceError as error:
+            self.checked += 1
+            self.unusable(error.path, error.message, error.position)
+            self.step()
+            return None
 
     def decode(self, data: bytes, display: str, path: str | None, *, everything: bool = False) -> Iterator[Source]:
         """One file, if it is worth a parse and can be parsed."""

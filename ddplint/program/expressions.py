@@ -145,7 +145,8 @@ def _name(run: Run, node: cst.Name) -> Value:
 
 
 def _integer(run: Run, node: cst.Integer) -> Value:
-    return Const(node.evaluated_value, run.origin(node))
+    text = node.value
+    return Const(int(text) if text.isdigit() else node.evaluated_value, run.origin(node))
 
 
 def _float(run: Run, node: cst.Float) -> Value:

@@ -279,23 +279,27 @@ class Group(Judge):
         return Verdict.RIGHT
 
     @cached_property
+    def _any_failure(self) -> Judgement | None:
+        """A failure of rank, world size or both together. None acquits all three in one search."""
+        return None if self.single_process else self.failure(self.both_are_right)
+
+    @cached_property
     def rank_failure(self) -> Judgement | None:
         """Why two processes must claim the same rank, or None."""
-        return None if self.rank is None or self.single_process else self.failure(self.ranks_are_unique)
+        return None if self.rank is None or self._any_failure is None else self.failure(self.ranks_are_unique)
 
     @cached_property
     def world_failure(self) -> Judgement | None:
         """Why the world size cannot be right, or None."""
-        return None if self.world_size is None or self.single_process else self.failure(self.world_is_right)
+        return None if self.world_size is None or self._any_failure is None else self.failure(self.world_is_right)
 
     @cached_property
     def joint_failure(self) -> Judgement | None:
         """Why rank and world size cannot be right together, where each can be alone."""
-        if self.rank is None or self.world_size is None or self.single_process:
+        if self.rank is None or self.world_size is None or self._any_failure is None:
             return None
-        if self.rank_failure is not None or self.world_failure is not None:
-            return None
-        return self.failure(self.both_are_right)
+        alone = self.rank_failure is None and self.world_failure is None
+        return self._any_failure if alone else None
 
     @cached_property
     def single_process(self) -> bool:

@@ -96,6 +96,10 @@ class Place(Process):
     def suppose(self, condition: Value, truth: bool) -> None:
         """Go on as if a condition held (or did not), whatever is known of it."""
         self.assumed[condition.id] = truth
+        self.forget()
+
+    def forget(self) -> None:
+        """Compute everything anew: what was assumed has changed."""
         self._memo.clear()
 
     def _answered(self, question: Question) -> bool:
