@@ -123,7 +123,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class InternalError:
-    """A fault of ddplint's own: which file and which rule (``DDPnnn``, or None outside the rules), and the traceback."""
+    """A fault of ddplint's own: which file, which rule (``DDPnnn``, None outside the rules), and the traceback."""
 
     path: str
     rule: str | None

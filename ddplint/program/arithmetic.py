@@ -76,10 +76,33 @@ CONCRETE: dict[str, Callable[..., Any]] = {
 }
 
 STRING_METHODS = frozenset(
-    ("split", "rsplit", "strip", "lower", "upper", "replace", "startswith", "endswith", "isdigit", "find", "rfind", "join")
+    (
+        "split",
+        "rsplit",
+        "strip",
+        "lower",
+        "upper",
+        "replace",
+        "startswith",
+        "endswith",
+        "isdigit",
+        "find",
+        "rfind",
+        "join",
+    )
 )
-_STRING_RESULTS = {"strip": "str", "lower": "str", "upper": "str", "replace": "str", "join": "str", "startswith": "bool",
-                   "endswith": "bool", "isdigit": "bool", "find": "int", "rfind": "int"}
+_STRING_RESULTS = {
+    "strip": "str",
+    "lower": "str",
+    "upper": "str",
+    "replace": "str",
+    "join": "str",
+    "startswith": "bool",
+    "endswith": "bool",
+    "isdigit": "bool",
+    "find": "int",
+    "rfind": "int",
+}
 
 
 def operation(name: str, args: tuple[Value, ...], origin: Origin | None) -> Value:

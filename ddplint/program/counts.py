@@ -61,9 +61,9 @@ def _checked(run: Run, count: Value) -> bool:
     wanted = {part.id for part in walk(count) if isinstance(part, Input)}
     for check in run.checks:
         parts = list(walk(check))
-        if any(isinstance(part, Symbol) and part.name == "device_count" for part in parts):
-            if not wanted or any(part.id in wanted for part in parts):
-                return True
+        asks = any(isinstance(part, Symbol) and part.name == "device_count" for part in parts)
+        if asks and (not wanted or any(part.id in wanted for part in parts)):
+            return True
     return False
 
 
@@ -96,6 +96,7 @@ def typed_remainders(program: Program) -> Iterator[Remainder]:
             if event.kind != "device":
                 continue
             index = event.arguments["index"].value
-            if isinstance(index, Op) and index.name == "mod" and _typed(index.args[1]):
-                if not _checked(run, index.args[1]):
-                    yield Remainder(event, index.args[1])
+            if not (isinstance(index, Op) and index.name == "mod"):
+                continue
+            if _typed(index.args[1]) and not _checked(run, index.args[1]):
+                yield Remainder(event, index.args[1])

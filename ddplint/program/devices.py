@@ -9,7 +9,7 @@ from ddplint.findings import Counterexample
 from ddplint.findings import Process as ProcessRow
 from ddplint.program import launchers
 from ddplint.program.events import Event
-from ddplint.program.group import Judge, Judgement, Verdict
+from ddplint.program.group import Check, Judge, Judgement, Verdict
 from ddplint.program.launchers import Role
 from ddplint.program.program import Program
 from ddplint.program.topology import Infeasible, Process, Question, Topology
@@ -38,11 +38,12 @@ def out_of_range(program: Program) -> Iterator[Use]:
         key = (index.id, tuple((condition.id, truth) for condition, truth in judge.path), event.context)
         if key in harmless:
             continue
-        failure = judge.failure(lambda processes, index=index: _in_range(processes, index))  # type: ignore[misc]
+        check = _in_range(index)
+        failure = judge.failure(check)
         if failure is None:
             harmless.add(key)
             continue
-        alone = judge.judge(failure.scenario, Topology(1, 4), lambda processes: _in_range(processes, index))
+        alone = judge.judge(failure.scenario, Topology(1, 4), check)
         if alone.verdict is Verdict.RIGHT:
             yield Use(event, _shown(judge, failure, index))
 
@@ -59,11 +60,16 @@ def _may_count_all(index: Value) -> bool:
     )
 
 
-def _in_range(processes: list[Process], index: Value) -> Verdict:
-    found = [process.evaluate(index) for process in processes]
-    if any(not isinstance(value, int) for value in found):
-        return Verdict.UNKNOWN
-    return Verdict.RIGHT if all(0 <= value < processes[0].topology.nproc for value in found) else Verdict.WRONG
+def _in_range(index: Value) -> Check:
+    """Whether every process gets a GPU that its node has."""
+
+    def check(processes: list[Process]) -> Verdict:
+        found = [process.evaluate(index) for process in processes]
+        if any(not isinstance(value, int) for value in found):
+            return Verdict.UNKNOWN
+        return Verdict.RIGHT if all(0 <= value < processes[0].topology.nproc for value in found) else Verdict.WRONG
+
+    return check
 
 
 def _shown(judge: Judge, failure: Judgement, index: Value) -> Counterexample | None:

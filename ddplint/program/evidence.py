@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from ddplint.program.program import Program
 
 _NODE_OPTION = re.compile(
-    r"^(n|num_?|n_|world_)?(nodes?|machines|hosts|nnodes)$|^(node|machine|host)_?(rank|id|index|num)$|^nr$|^nnodes$", re.I
+    r"^(n|num_?|n_|world_)?(nodes?|machines|hosts|nnodes)$|^(node|machine|host)_?(rank|id|index|num)$|^nr$|^nnodes$",
+    re.I,
 )
 _NODE_FLAGS = re.compile(
     r"--nnodes[= ]\"?([2-9]|\d\d|\$)|#SBATCH\s+(--nodes|-N)[= ]\s*([2-9]|\d\d)|--num_machines[= ]([2-9]|\d\d)"
@@ -47,7 +48,9 @@ class Evidence:
         return cls(
             multi_node=bool(reasons) if setting is None else setting,
             reasons=reasons,
-            torchrun=bool(reads & {"LOCAL_RANK", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "TORCHELASTIC_RUN_ID"})
+            torchrun=bool(
+                reads & {"LOCAL_RANK", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "TORCHELASTIC_RUN_ID"}
+            )
             or any(_TORCHRUN.search(module.source.text) for module in program.modules),
             managed=bool(program.events("managed")) and not program.events("init"),
             test=_is_test(program),
@@ -66,9 +69,7 @@ def _reasons(program: Program) -> Iterable[str]:
                         if isinstance(part, Input) and _NODE_OPTION.match(part.name):
                             yield f"the configuration field {part.name}"
         for name in run.reads:
-            if launchers.is_scheduler_variable(name):
-                yield f"it reads {name}"
-            elif launchers.meaning(name) in (Role.NODE_RANK, Role.NNODES):
+            if launchers.is_scheduler_variable(name) or launchers.meaning(name) in (Role.NODE_RANK, Role.NNODES):
                 yield f"it reads {name}"
     for text in program.launch_files():
         found = _NODE_FLAGS.search(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
@@ -139,7 +139,7 @@ def _name(run: Run, node: cst.Name) -> Value:
     if name in _BUILTINS:
         constant = {"True": TRUE, "False": FALSE, "None": NONE}.get(name)
         if constant is not None:
-            return Const(constant.value, run.origin(node))  # type: ignore[attr-defined]
+            return Const(constant.value, run.origin(node))
         return External(name, run.origin(node))
     return Unknown(f"the name {name}", run.origin(node))
 
@@ -171,7 +171,7 @@ def _f_string(run: Run, node: cst.FormattedString) -> Value:
     for part in node.parts:
         if isinstance(part, cst.FormattedStringText):
             parts.append(Const(part.value, run.origin(part)))
-        else:
+        elif isinstance(part, cst.FormattedStringExpression):
             parts.append(evaluate(run, part.expression))
     return text(run, parts, node)
 
@@ -243,7 +243,7 @@ _BINARY = {
 
 def _binary(run: Run, node: cst.BinaryOperation) -> Value:
     left, right = evaluate(run, node.left), evaluate(run, node.right)
-    name = _BINARY.get(type(node.operator))  # type: ignore[call-overload]
+    name = _BINARY.get(type(node.operator))
     if name is None:
         return Unknown("the result of an operator", run.origin(node), uses=(left, right))
     return operate(run, name, left, right, node)
@@ -268,6 +268,8 @@ def _percent(run: Run, pattern: Value, argument: Value, node: cst.CSTNode) -> Va
     if not (isinstance(pattern, Const) and isinstance(pattern.value, str)):
         return Unknown("a formatted string", run.origin(node), uses=(argument,))
     values = argument.values if isinstance(argument, Items) else (argument,)
+    if any(value.type == "bool" for value in values) and "%s" not in pattern.value:
+        values = tuple(arithmetic.integer(value, value.origin) for value in values)  # "%d" % True is "1"
     pieces = pattern.value.replace("%d", "%s").replace("%i", "%s").split("%s")
     if len(pieces) != len(values) + 1 or any("%" in piece for piece in pieces):
         return Unknown("a formatted string", run.origin(node), uses=values)
@@ -334,7 +336,7 @@ def _comparison(run: Run, node: cst.Comparison) -> Value:
     result: Value | None = None
     for target in node.comparisons:
         right = evaluate(run, target.comparator)
-        name = _COMPARISONS[type(target.operator)]  # type: ignore[index]
+        name = _COMPARISONS[type(target.operator)]
         one = compare(run, name, left, right, node)
         result = one if result is None else both("and", result, one)
         left = right
@@ -402,8 +404,8 @@ def item(run: Run, owner: Value, key: Value, node: cst.CSTNode) -> Value:
         if owner.kind == "namespace" and isinstance(key.value, str):
             return run.attribute(owner, key.value, origin)
     if isinstance(owner, Items) and isinstance(key, Const) and isinstance(key.value, int):
-        if -len(owner.values) <= key.value < len(owner.values):
-            return owner.values[key.value]
+        known = -len(owner.values) <= key.value < len(owner.values)
+        return owner.values[key.value] if known else Unknown("an element that is not there", origin)
     if isinstance(owner, Input) and owner.spec is None and isinstance(key, Const):
         return run.attribute(owner, str(key.value), origin)
     if isinstance(owner, Choice):
@@ -546,9 +548,8 @@ def evaluate(run: Run, node: cst.BaseExpression) -> Value:
     return handler(run, node)
 
 
-_Evaluate = Callable[["Run", cst.BaseExpression], Value]
-
-_EXPRESSIONS: dict[type[cst.CSTNode], _Evaluate] = {
+# Each handler takes the node type that it is registered for.
+_EXPRESSIONS: dict[type[cst.CSTNode], Callable[[Run, Any], Value]] = {
     cst.Name: _name,
     cst.Attribute: _attribute,
     cst.Call: _call,
@@ -574,5 +575,4 @@ _EXPRESSIONS: dict[type[cst.CSTNode], _Evaluate] = {
     cst.GeneratorExp: _comprehension,
     cst.DictComp: _dict_comprehension,
     cst.Lambda: _lambda,
-}  # type: ignore[dict-item]  # each handler takes the node type that it is registered for
-
+}

@@ -395,7 +395,9 @@ class Group(Judge):
         return found if _is_int(found) else None
 
 
-def _summary(topology: Topology, holders: dict[int, list[Process]], rows: list[tuple[Process, int | None, int | None]]) -> str:
+def _summary(
+    topology: Topology, holders: dict[int, list[Process]], rows: list[tuple[Process, int | None, int | None]]
+) -> str:
     for rank, claimants in sorted(holders.items()):
         if len(claimants) > 1:
             pair = sorted(claimants, key=lambda process: (process.node, process.local))
@@ -444,5 +446,3 @@ def possible(value: Value) -> Iterator[Value]:
 def sources(value: Value) -> set[str]:
     """The environment variables that a value is computed from."""
     return {part.name for part in walk(value) if isinstance(part, (EnvVar, EnvHas))}
-
-

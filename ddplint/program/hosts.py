@@ -53,7 +53,11 @@ def _counts_one(condition: Value, truth: bool) -> bool:
     """A test that holds only for one process or one node: ``nnodes == 1``, not ``world_size > 1``."""
     if not (isinstance(condition, Op) and len(condition.args) == 2):
         return False
-    name = condition.name if truth else {"gt": "le", "ge": "lt", "ne": "eq", "lt": "ge", "le": "gt"}.get(condition.name, "")
+    name = (
+        condition.name
+        if truth
+        else {"gt": "le", "ge": "lt", "ne": "eq", "lt": "ge", "le": "gt"}.get(condition.name, "")
+    )
     bound = condition.args[1]
     if not (isinstance(bound, Const) and isinstance(bound.value, int)):
         return False

@@ -14,6 +14,7 @@ import libcst as cst
 
 from ddplint.program import arithmetic, expressions, options
 from ddplint.program.events import Argument, Arguments, Spawn
+from ddplint.program.state import assume
 from ddplint.program.values import (
     NONE,
     TRUE,
@@ -280,8 +281,8 @@ def _fields(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
         return Unknown("the fields of a class", run.origin(node))
     made = []
     for name, declaration, default in run.declared_fields(facts):
-        described = {"name": Const(name, run.origin(declaration)), "default": default or NONE}
-        made.append(Object("instance", run.origin(declaration), fields=dict(described)))
+        described: dict[object, Value] = {"name": Const(name, run.origin(declaration)), "default": default or NONE}
+        made.append(Object("instance", run.origin(declaration), fields=described))
     return Items(tuple(made), run.origin(node))
 
 
@@ -300,7 +301,9 @@ def _hostname(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
 # -- torch: devices -------------------------------------------------------------------------------------------------
 
 
-@_models("torch.cuda.device_count", "torch.accelerator.device_count", "torch.xpu.device_count", "torch.npu.device_count")
+@_models(
+    "torch.cuda.device_count", "torch.accelerator.device_count", "torch.xpu.device_count", "torch.npu.device_count"
+)
 def _device_count(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
     return Symbol("device_count", run.origin(node))
 
@@ -464,7 +467,9 @@ def _spawn(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
     return Unknown("a process context", run.origin(node))
 
 
-@_models("multiprocessing.Process", "torch.multiprocessing.Process", "multiprocessing.context.Process", "threading.Thread")
+@_models(
+    "multiprocessing.Process", "torch.multiprocessing.Process", "multiprocessing.context.Process", "threading.Thread"
+)
 def _process(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
     target = arguments.value("target", 1)
     rest = arguments.value("args", 3)
@@ -614,7 +619,7 @@ def _environ_method(run: Run, environ: Object, name: str, arguments: Arguments, 
         has = run.has_variable(environ, variable, origin)
         old = run.read_variable(environ, variable, origin, required=False)
         path = run.state.path
-        run.state.path = expressions.assume(path, has, False)
+        run.state.path = assume(path, has, False)
         run.record("store", node, {"value": default}, name=variable)
         run.state.path = path
         value = choose(has, old, default.value, origin)

@@ -215,7 +215,14 @@ def absl_flag(run: Run, name: str, arguments: Arguments, node: cst.CSTNode) -> V
         return Unknown("a flag", Origin(run.module, node))
     default = arguments.value("default", 1)
     spec = OptionSpec(
-        flag.value, (f"--{flag.value}",), default, _ABSL[name], True, False, "absl", Origin(run.module, node)
+        flag.value,
+        (f"--{flag.value}",),
+        default,
+        _ABSL[name.rpartition(".")[2]],
+        True,
+        False,
+        "absl",
+        Origin(run.module, node),
     )
     option = Input(flag.value, spec, spec.origin)
     run.options.append(option)

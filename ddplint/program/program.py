@@ -8,10 +8,9 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-
 from ddplint.findings import Counterexample, Finding, Note, Severity, Span
-from ddplint.program.evidence import Evidence
 from ddplint.program.events import Event
+from ddplint.program.evidence import Evidence
 from ddplint.program.group import Group
 from ddplint.program.module import Module
 from ddplint.program.values import Input, Origin
@@ -190,4 +189,3 @@ class _Nobody:
 
 
 _NOBODY: Module = _Nobody()  # type: ignore[assignment]
-

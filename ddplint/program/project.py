@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ddplint.program.module import FunctionFacts, Module, SyntaxProblem, parse
@@ -32,7 +33,9 @@ _ACTS = frozenset(
 _EFFECTS = frozenset("environ putenv init_process_group spawn start_processes Process".split())
 
 # What the bytes of a module must hold for it to be worth a parse when a followed script imports it.
-_RANKS = re.compile(rb"rank|world_size|torch\.distributed|environ|nnodes|num_nodes|master_addr|MASTER_|argparse|ngpus|local")
+_RANKS = re.compile(
+    rb"rank|world_size|torch\.distributed|environ|nnodes|num_nodes|master_addr|MASTER_|argparse|ngpus|local"
+)
 
 # How many folders above a script may be the root that its absolute imports start from.
 _ROOTS = 5
@@ -141,10 +144,8 @@ class Project:
             self._modules[path] = None  # an import cycle finds nothing new
             source = self._source(path)
             if source is not None and _RANKS.search(source.data):
-                try:
+                with suppress(SyntaxProblem):
                     self._modules[path] = parse(source)
-                except SyntaxProblem:
-                    pass
         return self._modules[path]
 
     def _source(self, path: str) -> Source | None:

@@ -77,9 +77,10 @@ def _spawned_gap(program: Program, group: Group) -> Gap | None:
 def _late(program: Program, group: Group, missing: list[str]) -> int | None:
     for run in program.runs:
         for event in run.events:
-            if event.kind == "store" and event.name in missing and event.order > group.event.order:
-                if event.context == group.event.context and event.module is group.event.module:
-                    return event.module.positions.line(event.node)
+            if event.kind != "store" or event.name not in missing or event.order < group.event.order:
+                continue
+            if event.context == group.event.context and event.module is group.event.module:
+                return event.module.positions.line(event.node)
     return None
 
 
@@ -120,4 +121,3 @@ def _is_set(process: Process, group: Group, name: str) -> bool:
 
 def _is_slurm_rank(name: str) -> bool:
     return SRUN.variables.get(name) in (Role.RANK, Role.LOCAL_RANK, Role.NODE_RANK)
-

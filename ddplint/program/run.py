@@ -8,7 +8,7 @@ becomes :class:`Unknown`, on which every rule is silent.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -153,11 +153,8 @@ class Run:
             return known
         scope = self.modules[id(module)] = Scope(module, {})
         path = self.state.path
-        with self.within(scope):
-            try:
-                statements.block(self, module.tree.body)
-            except PathEnds:
-                pass
+        with self.within(scope), suppress(PathEnds):
+            statements.block(self, module.tree.body)
         if module is not self.entry:
             self.state.path = path
         return scope

@@ -103,6 +103,3 @@ def made_at(program: Program, group: Group, fault: Fault) -> Origin:
 def inputs(value: Value) -> Iterator[Input]:
     """The options that a value is computed from."""
     return (part for part in walk(value) if isinstance(part, Input))
-
-
-

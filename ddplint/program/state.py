@@ -131,7 +131,7 @@ class State:
     def merge(self, condition: Value, then: Changes, other: Changes) -> None:
         """Join two branches that both go on."""
         for slot in {**then, **other}:
-            table, key, _ = (then.get(slot) or other[slot])
+            table, key, _ = then.get(slot) or other[slot]
             old = table.get(key) or self.fallback(table, key)
             first = then[slot][2] if slot in then else old
             second = other[slot][2] if slot in other else old

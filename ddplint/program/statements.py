@@ -7,7 +7,7 @@ the condition, taken back, and merged with the other: see :mod:`ddplint.program.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
@@ -301,7 +301,7 @@ def _augmented(run: Run, node: cst.AugAssign) -> bool:
         if isinstance(left, Object):
             expressions.update(run, left, right, node.value)
             return True
-    name = _AUGMENTED.get(type(node.operator))  # type: ignore[call-overload]
+    name = _AUGMENTED.get(type(node.operator))
     if name is None or run.loop_regions:
         # inside a loop the second pass would add again: one pass cannot stand for all
         value: Value = Unknown("a running total", run.origin(node))
@@ -401,9 +401,8 @@ def _import_from(run: Run, node: cst.ImportFrom) -> bool:
     return True
 
 
-_Execute = Callable[["Run", cst.CSTNode], bool]
-
-_STATEMENTS: dict[type[cst.CSTNode], _Execute] = {
+# Each handler takes the node type that it is registered for.
+_STATEMENTS: dict[type[cst.CSTNode], Callable[[Run, Any], bool]] = {
     cst.SimpleStatementLine: _line,
     cst.If: _if,
     cst.For: _for,
@@ -428,5 +427,4 @@ _STATEMENTS: dict[type[cst.CSTNode], _Execute] = {
     cst.Del: _delete,
     cst.Import: _import,
     cst.ImportFrom: _import_from,
-}  # type: ignore[dict-item]  # each handler takes the node type that it is registered for
-
+}

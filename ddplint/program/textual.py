@@ -18,9 +18,9 @@ def bad_stores(program: Program) -> Iterator[tuple[Event, str]]:
     """Stores of something that is certainly no string, with its type."""
     for event in program.events("store"):
         value = event.arguments["value"].value
-        kinds = {kind for kind in _types(value)}
-        if kinds and kinds <= set(_NUMBERS) and not (kinds == {"none"}):
-            yield event, sorted(kinds)[0]
+        kinds = _types(value)
+        if kinds <= set(_NUMBERS) and kinds != {"none"}:
+            yield event, min(kind for kind in kinds if kind is not None)
 
 
 def _types(value: Value) -> set[str | None]:
@@ -32,7 +32,7 @@ def _types(value: Value) -> set[str | None]:
 
 
 def mixed(program: Program) -> Iterator[tuple[Event, str, bool]]:
-    """Variables of a launcher used as numbers without ``int()``: the event, the name, and whether a default hides it."""
+    """A launcher's variables used as numbers without ``int()``: event, name, and whether a default hides it."""
     for event in program.events("mixed"):
         value = event.arguments["value"].value
         for side in possible(value):

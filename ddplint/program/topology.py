@@ -45,7 +45,7 @@ ABSENT: Any = _Mark("ABSENT")  # an environment variable that is not set
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """``nnodes`` machines with ``nproc`` GPUs on each, and as many processes unless the script starts another number."""
+    """``nnodes`` machines with ``nproc`` GPUs on each, and as many processes unless the script starts others."""
 
     nnodes: int
     nproc: int
@@ -288,7 +288,11 @@ class Process:
         if key in self.answers:
             return self._answer(key, ())
         spec = value.spec
-        if value.name == "local_rank" and (self.scenario.legacy or self.scenario.launcher is None) and not self.scenario.spawns:
+        if (
+            value.name == "local_rank"
+            and (self.scenario.legacy or self.scenario.launcher is None)
+            and not self.scenario.spawns
+        ):
             # torch.distributed.launch passes --local_rank: torch 2.13, torch/distributed/launch.py
             return self.local
         default = UNKNOWN

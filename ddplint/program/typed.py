@@ -35,7 +35,12 @@ def node_ranks(program: Program) -> Iterator[tuple[Input, Origin, str]]:
         return
     for option in program.options:
         # declared as the node rank and then forgotten: the ranks repeat, and somebody types a number that does nothing
-        if option.id not in seen and option.spec is not None and _NODE_RANK.match(option.name) and not has_fallback(option):
+        if (
+            option.id not in seen
+            and option.spec is not None
+            and _NODE_RANK.match(option.name)
+            and not has_fallback(option)
+        ):
             seen.add(option.id)
             yield option, option.spec.origin, "on every node"
 
@@ -64,7 +69,10 @@ def replace(value: Value, old: Value, new: Value) -> Value:
         return Op(value.name, tuple(replace(arg, old, new) for arg in value.args), value.type, value.origin)
     if isinstance(value, Choice):
         return Choice(
-            replace(value.condition, old, new), replace(value.then, old, new), replace(value.other, old, new), value.origin
+            replace(value.condition, old, new),
+            replace(value.then, old, new),
+            replace(value.other, old, new),
+            value.origin,
         )
     return value
 

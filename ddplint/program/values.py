@@ -225,8 +225,6 @@ class Fields(dict[object, "Value"]):
         super().__init__(values)
         self.owner = owner
 
-    __hash__ = object.__hash__
-
 
 class Object(Value):
     """Something with fields that the script changes: an instance, a namespace, a dict, a parser, ``os.environ``.

@@ -28,7 +28,7 @@ def code_fields(kind: type[cst.CSTNode]) -> tuple[str, ...]:
     """The fields of a node type that may hold code, in source order as far as LibCST declares them so."""
     return tuple(
         field.name
-        for field in dataclasses.fields(kind)  # type: ignore[arg-type]  # every CSTNode is a dataclass
+        for field in dataclasses.fields(kind)
         if field.name not in _LAYOUT and "whitespace" not in field.name and field.type not in (str, bool)
     )
 

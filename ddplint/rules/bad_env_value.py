@@ -47,7 +47,9 @@ class BadEnvValue(Rule):
                 self,
                 origin,
                 f"{name} is a string{when}: {consequence}",
-                help="convert it first: int(os.environ[...])" if not name.startswith("--") else "declare it with type=int",
+                help="convert it first: int(os.environ[...])"
+                if not name.startswith("--")
+                else "declare it with type=int",
             )
 
 

@@ -33,7 +33,9 @@ class GlobalRank(Rule):
                 continue  # the scheduler's variable is at fault: DDP111 names it
             origin = program.written_at(group, "rank", "RANK")
             if failure.scenario.spawns:
-                repair = "pass node_rank * nprocs + local_rank, with node_rank from the launcher (NODE_RANK, SLURM_NODEID)"
+                repair = (
+                    "pass node_rank * nprocs + local_rank, with node_rank from the launcher (NODE_RANK, SLURM_NODEID)"
+                )
             else:
                 repair = "leave rank= and world_size= out under torchrun, or pass int(os.environ['RANK'])"
             yield program.finding(

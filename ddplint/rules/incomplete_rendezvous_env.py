@@ -35,6 +35,7 @@ class IncompleteRendezvousEnv(Rule):
             yield program.finding(
                 self,
                 Origin(group.event.module, group.event.node),
-                f"{names} {verb} not set when {gap.who} gets here{late}: init_process_group reads the environment and fails",
+                f"{names} {verb} not set when {gap.who} gets here{late}: "
+                "init_process_group reads the environment and fails",
                 help="set what is missing before this call (os.environ.setdefault), or start the script with torchrun",
             )

@@ -47,7 +47,11 @@ class LocalhostMasterAddr(Rule):
             consequence = "every node then looks for rank 0 on itself"
         else:
             consequence = "the job then works on that one machine only"
-        flag = f"the option {host.option.spec.flags[-1]}" if host.option and host.option.spec and host.option.spec.flags else ""
+        flag = (
+            f"the option {host.option.spec.flags[-1]}"
+            if host.option and host.option.spec and host.option.spec.flags
+            else ""
+        )
         if host.option is not None:
             message = f"{flag or host.option.name} sets {what} to {host.text} unless somebody types it: {consequence}"
             yield program.finding(

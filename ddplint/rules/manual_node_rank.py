@@ -30,7 +30,7 @@ class ManualNodeRank(Rule):
                 origin,
                 f"{words.sentence(option)} must be typed differently {each}: "
                 "one forgotten edit and two of them claim the same rank",
-                help="read the default from the launcher: os.environ.get('NODE_RANK', os.environ.get('SLURM_NODEID', 0))",
+                help="read its default from os.environ: NODE_RANK, GROUP_RANK or SLURM_NODEID, as the launcher sets",
             )
         for constant, origin in typed.node_constants(program):
             yield program.finding(

@@ -38,8 +38,8 @@ class RankWorldMismatch(Rule):
             yield program.finding(
                 self,
                 origin,
-                f"rank is computed as {words.described_code(group.rank)} and world_size as "
-                f"{words.described_code(group.world_size)}: on several nodes they never fit together and the start hangs",
+                f"The rank is computed as {words.described_code(group.rank)} and world_size as "
+                f"{words.described_code(group.world_size)}: on several nodes they never fit and the start hangs",
                 help="use the same counts in both: rank = node_rank * nproc + local_rank, world_size = nnodes * nproc",
                 notes=words.chain(program, group.world_size, "the world size", origin),
                 counterexample=group.counterexample(failure),

@@ -34,7 +34,8 @@ class SchedulerVariableMisuse(Rule):
                     continue
                 owner = launchers.owner(variable.name)
                 role = launchers.meaning(variable.name)
-                assert owner is not None and role is not None
+                assert owner is not None
+                assert role is not None
                 failure = group.rank_failure if what == "rank" else group.world_failure
                 yield program.finding(
                     self,

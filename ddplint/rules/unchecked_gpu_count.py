@@ -45,7 +45,8 @@ class UncheckedGpuCount(Rule):
             yield program.finding(
                 self,
                 Origin(remainder.event.module, index.node),
-                f"{words.sentence(remainder.count)} is taken for the number of GPUs on every node, and nothing compares it "
-                "with torch.cuda.device_count(): on a smaller node the index does not exist, on a larger one GPUs stay idle",
+                f"{words.sentence(remainder.count)} is taken for the number of GPUs on every node, and nothing "
+                "compares it with torch.cuda.device_count(): on a smaller node the index does not exist, "
+                "on a larger one GPUs stay idle",
                 help="use rank % torch.cuda.device_count(), or the launcher's local rank",
             )

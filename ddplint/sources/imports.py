@@ -13,7 +13,9 @@ from collections.abc import Iterable
 from ddplint.sources.prefilter import mentions_distributed
 from ddplint.sources.text import SourceError, read_bytes
 
-_IMPORT = re.compile(rb"^[ \t]*(?:from[ \t]+([.\w]+)[ \t]+import[ \t]+([^#\r\n]+)|import[ \t]+([^#\r\n]+))", re.MULTILINE)
+_IMPORT = re.compile(
+    rb"^[ \t]*(?:from[ \t]+([.\w]+)[ \t]+import[ \t]+([^#\r\n]+)|import[ \t]+([^#\r\n]+))", re.MULTILINE
+)
 _WORD = re.compile(rb"\w+")
 
 # How many folders above a script its absolute imports may start from, and how far imports of imports are followed.
