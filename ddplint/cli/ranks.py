@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME=VALUE[,VALUE...]",
-        help="what a person types for an option of the script or a variable; several values: one for each node",
+        help="what a person types for an option of the script or a variable; several values: one a node, or a process",
     )
     add_format(ranks)
     add_color(ranks)
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     from ddplint.linter import UnusableScriptError, rank_table
     from ddplint.reporters import ranks as reporter
 
-    inputs = _inputs(args.set, args.nnodes)
+    inputs = _inputs(args.set, args.nnodes, args.nproc_per_node)
     try:
         table = rank_table(args.script, args.nnodes, args.nproc_per_node, args.launcher, inputs)
     except UnusableScriptError as error:
@@ -65,16 +65,18 @@ def _count(text: str) -> int:
     return number
 
 
-def _inputs(words: Sequence[str], nnodes: int) -> Mapping[str, Sequence[str]]:
+def _inputs(words: Sequence[str], nnodes: int, nproc_per_node: int) -> Mapping[str, Sequence[str]]:
     inputs: dict[str, Sequence[str]] = {}
     for word in words:
         name, equals, value = word.partition("=")
         values = value.split(",")
         if not (equals and name):
             raise CommandError(f'--set: expected NAME=VALUE, such as node_rank=0,1, not "{word}"')
-        if len(values) not in (1, nnodes):
+        processes = nnodes * nproc_per_node
+        if len(values) not in (1, nnodes, processes):
             raise CommandError(
-                f"--set: {name} has {len(values)} values, but there are {nnodes} nodes: give 1 or {nnodes}"
+                f"--set: {name} has {len(values)} values: give 1, one for each of {nnodes} nodes, "
+                f"or one for each of {processes} processes"
             )
         inputs[name.lstrip("-").replace("-", "_")] = values
     return inputs

@@ -511,7 +511,7 @@ def _command(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
     if isinstance(environ, Object) and environ.kind in ("environ", "dict") and "RANK" in environ.fields:
         spawn = _loop_spawn(run, "command", node)
         run.record("command", node, environ=environ, context=(*run.context, spawn), name="subprocess")
-    return Unknown("a child process", run.origin(node))
+    return Unknown("what a child process prints", run.origin(node))
 
 
 # -- filling configurations -----------------------------------------------------------------------------------------

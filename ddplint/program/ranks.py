@@ -1,33 +1,18 @@
-"""The table of ``ddplint ranks``: what every process of one run would get, as the script computes it.
-
-A script can be started in more than one way and may start its process group in more than one place. The table shows
-the launcher that was asked for, else the one with which the most processes get to a process group with a known rank;
-of equals, processes that the script starts itself come first, then torchrun.
-"""
+"""The table of ``ddplint ranks``: what every process of one run would get, as the script computes it."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from ddplint.program import launchers
-from ddplint.program.endpoint import NOWHERE, endpoint, from_environment
-from ddplint.program.events import Event, Spawn
-from ddplint.program.group import Group
-from ddplint.program.hosts import is_loopback
-from ddplint.program.launchers import HYDRA, MVAPICH, OPENMPI, SRUN, TORCHRUN, Launcher, Role
-from ddplint.program.place import Conditions, Place, typed_at, with_defaults
+from ddplint.program.hosts import is_host, is_loopback
+from ddplint.program.module import Module
 from ddplint.program.program import Program
-from ddplint.program.reasons import at, code, example, flag, reason
-from ddplint.program.topology import OTHER, UNKNOWN, Infeasible, Scenario, Topology
-from ddplint.program.values import EnvHas, EnvVar, Input, Origin, Value
-
-COLUMNS = ("rank", "local_rank", "device", "world_size", "master_addr", "master_port")
-
-# More processes than this on one node are nothing that anybody reads, and no node has as many GPUs.
-_MOST_PROCESSES = 1024
+from ddplint.program.reasons import at, code
+from ddplint.program.received import Received, device, endpoint, number
+from ddplint.program.remarks import no_start, remarks
+from ddplint.program.starts import Arrival, Start, find_start
+from ddplint.program.topology import Topology
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +26,10 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One process, by its node and its place among the processes of that node."""
+    """One process: its node, its place among the processes of that node, and a cell for each column.
+
+    The columns are ``rank``, ``local_rank``, ``device``, ``world_size``, ``master_addr`` and ``master_port``.
+    """
 
     node: int
     local_rank: int
@@ -50,7 +38,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class RankTable:
-    """Every process of a run; ``remarks`` say what is true of the run as a whole."""
+    """Every process of a run. ``remarks`` say what is true of the run as a whole."""
 
     launcher: str
     rows: tuple[Row, ...]
@@ -62,104 +50,144 @@ def table(
 ) -> RankTable:
     """What every process would get on ``nnodes`` nodes with ``nproc_per_node`` GPUs each.
 
-    ``launcher`` is torchrun, spawn, srun or mpirun; None: the one that the script is written for. ``inputs`` are values
-    of options and environment variables: one for all processes, one for each node, or one for each process.
+    ``launcher`` is torchrun, spawn, srun or mpirun; None: what the script is written for. ``inputs`` are values of
+    options and environment variables: one for all processes, one for each node, or one for each process.
     """
-    topology = Topology(nnodes, nproc_per_node)
-    ways = [_Way(program, topology, scenario, groups, inputs) for scenario, groups in _ways(program, launcher)]
-    if not ways:
-        return RankTable(launcher or "torchrun", (), tuple(_no_group(program, launcher)))
-    chosen = max(ways, key=lambda way: way.score)  # the first of equals
-    return chosen.table(launcher)
+    start = find_start(program, Topology(nnodes, nproc_per_node), launcher, inputs)
+    if start is None:
+        return RankTable(launcher or "torchrun", (), tuple(no_start(program, launcher)))
+    claims = [_claims(start, arrival, program.module) for arrival in start.arrivals]
+    rows = tuple(
+        Row(arrival.place.node, arrival.place.local, _cells(start, position, claims))
+        for position, arrival in enumerate(start.arrivals)
+    )
+    ranks = [claim["rank"].value for claim in claims]
+    worlds = [claim["world_size"].value for claim in claims]
+    return RankTable(start.name, rows, tuple(remarks(program, start, launcher, inputs, ranks, worlds)))
 
 
-# -- ways of starting it --------------------------------------------------------------------------------------------
+def _claims(start: Start, arrival: Arrival, module: Module) -> dict[str, Received]:
+    """What one process computes, by column."""
+    place, group = arrival.place, arrival.group
+    index = place.scenario.spawns[-1].index if place.scenario.spawns else None
+    local = Received(place.local if index is None else place.settle(index))
+    if arrival.obstacle is not None:
+        nothing = Received(why=_kept_out(arrival, module))
+        return {name: local if name == "local_rank" else nothing for name in _COLUMNS}
+    address, port = endpoint(place, group, module)
+    found = {
+        "rank": number(place, group, "rank", module),
+        "local_rank": local,
+        "device": device(place, start.devices[id(group)], module),
+        "world_size": number(place, group, "world_size", module),
+        "master_addr": address,
+        "master_port": port,
+    }
+    if start.scenario.launcher is None and not start.scenario.spawns:
+        found["local_rank"] = Received()  # started by hand: nobody counts
+    return found
 
 
-def _ways(program: Program, launcher: str | None) -> Iterator[tuple[Scenario, list[Group]]]:
-    """The scenarios to choose from, best first, each with the groups that are started in it."""
-    called = {id(event) for event in program.entry_run.events}
-    groups = [group for group in program.groups if id(group.event) in called] or list(program.groups)
-    spawned: list[tuple[tuple[Spawn, ...], list[Group]]] = []
-    direct: list[Group] = []
-    for group in groups:
-        context = group.event.context
-        if not context:
-            direct.append(group)
-        elif spawned and spawned[-1][0] == context:
-            spawned[-1][1].append(group)
-        else:
-            spawned.append((context, [group]))
-    mentioned = {one for group in groups for one in group.mentioned}
-    if launcher in (None, "spawn"):
-        yield from ((Scenario(None, context), several) for context, several in spawned)
-    if launcher == "spawn":
-        return
-    if direct:
-        if launcher is None and not mentioned and _typed_ranks(direct):
-            yield Scenario(None), direct
-        yield from ((Scenario(one), direct) for one in _starters(launcher, mentioned))
-    if launcher is not None:
-        starter = next(iter(_starters(launcher, mentioned)))
-        yield from ((Scenario(starter, context), several) for context, several in spawned)
+_COLUMNS = ("rank", "local_rank", "device", "world_size", "master_addr", "master_port")
 
 
-def _starters(launcher: str | None, mentioned: set[Launcher]) -> list[Launcher]:
-    if launcher is None:
-        # what nothing in the script speaks of is still started by torchrun
-        return [one for one in launchers.LAUNCHERS if one in mentioned] or [TORCHRUN]
-    if launcher == "mpirun":
-        return [next((one for one in (OPENMPI, HYDRA, MVAPICH) if one in mentioned), OPENMPI)]
-    return [SRUN if launcher == "srun" else TORCHRUN]
+def _kept_out(arrival: Arrival, module: Module) -> str:
+    assert arrival.obstacle is not None
+    condition, truth = arrival.obstacle
+    if condition.origin is None:
+        return "this process starts no group"
+    does = "does not hold" if truth else "holds"
+    return f"this process starts no group: `{code(condition.origin)}` {does}{at(condition.origin, module)}"
 
 
-def _typed_ranks(groups: Sequence[Group]) -> bool:
-    """Whether a rank comes from the command line alone: then a person starts every process."""
-    parts = [part for group in groups if group.rank is not None for part in with_defaults([group.rank])]
-    return any(isinstance(part, Input) for part in parts) and not any(isinstance(part, EnvVar) for part in parts)
+# -- what is wrong --------------------------------------------------------------------------------------------------
 
 
-def _no_group(program: Program, launcher: str | None) -> Iterator[str]:
-    managed = list(dict.fromkeys((event.name, event.module.positions.line(event.node)) for event in program.events("managed")))
-    if program.groups:
-        yield "the script starts no processes itself: leave out --launcher, or name another one"
-    elif managed:
-        names = ", ".join(f"{name} (line {line})" for name, line in managed[:3])
-        yield f"the script starts no process group itself: a framework does it: {names}"
-    else:
-        yield "the script starts no process group"
+def _cells(start: Start, position: int, claims: Sequence[Mapping[str, Received]]) -> dict[str, Cell]:
+    cells: dict[str, Cell] = {}
+    for name, received in claims[position].items():
+        value = received.value
+        text = f"cuda:{value}" if name == "device" and isinstance(value, int) else str(value)
+        cells[name] = Cell(None if value is None else text, received.why)
+        trouble = None if value is None else _TROUBLES[name](start, position, claims)
+        if trouble is not None:
+            cells[name] = replace(cells[name], trouble=trouble)
+    return cells
 
 
-# -- one way --------------------------------------------------------------------------------------------------------
+def _rank_trouble(start: Start, position: int, claims: Sequence[Mapping[str, Received]]) -> str | None:
+    rank, world = claims[position]["rank"].value, claims[position]["world_size"].value
+    if not isinstance(rank, int):
+        return f"{rank!r} is no number"
+    others = [other for other, claim in enumerate(claims) if other != position and claim["rank"].value == rank]
+    if others:
+        return f"also rank of {_named(start, position, others)}"
+    if rank < 0 or (isinstance(world, int) and rank >= world):
+        return f"no such rank in a world of {world}" if isinstance(world, int) else "no such rank"
+    return None
 
 
-class _Way:
-    """One way of starting the script: its processes, and the process group that each of them gets to."""
+def _device_trouble(start: Start, position: int, claims: Sequence[Mapping[str, Received]]) -> str | None:
+    index, gpus = claims[position]["device"].value, start.topology.nproc
+    if not isinstance(index, int):
+        return f"{index!r} is no index"
+    if not 0 <= index < gpus:
+        return f"no GPU {index}: a node has 0 to {gpus - 1}" if gpus > 1 else f"no GPU {index}: a node has only 0"
+    node = start.arrivals[position].place.node
+    others = [
+        other
+        for other, claim in enumerate(claims)
+        if other != position and claim["device"].value == index and start.arrivals[other].place.node == node
+    ]
+    return f"also GPU of {_named(start, position, others)}" if others else None
 
-    def __init__(
-        self,
-        program: Program,
-        topology: Topology,
-        scenario: Scenario,
-        groups: list[Group],
-        inputs: Mapping[str, Sequence[str]],
-    ) -> None:
-        self.program, self.module = program, program.module
-        self.topology, self.scenario, self.groups, self.inputs = topology, scenario, groups, inputs
-        self.devices = self._devices()
-        self.parts = list(with_defaults(self._values()))
-        self.options = {part.id: part for part in self.parts if isinstance(part, Input)}
-        self.options.update((option.id, option) for option in program.options)
-        self.remarks: dict[str, None] = {}
-        self.places = self._places()
-        self.reached = [self._reached(place) for place in self.places]
-        if self.places and not any(self.reached):
-            self._suppose()
 
-    @property
-    def score(self) -> tuple[int, int]:
-        """How many processes get to a group, and how many of those with a rank."""
-        arrived = [(place, group) for place, group in zip(self.places, self.reached, strict=True) if group is not None]
-        if self.remarks.get(_SUPPOSED, False) is None:
-            return 0, 0
-        return len(arrived), sum(_is_int(self.number(place, group, "rank")) for place, group in arrived)
+def _world_trouble(start: Start, position: int, claims: Sequence[Mapping[str, Received]]) -> str | None:
+    world = claims[position]["world_size"].value
+    if not isinstance(world, int):
+        return f"{world!r} is no number"
+    count = len(claims)
+    if world == count:
+        return None
+    return f"world size {world}, but {count} {'process runs' if count == 1 else 'processes run'}"
+
+
+def _address_trouble(start: Start, position: int, claims: Sequence[Mapping[str, Received]]) -> str | None:
+    address, node = claims[position]["master_addr"].value, start.arrivals[position].place.node
+    if node > 0 and is_loopback(str(address)):
+        return f"{address} is this node"
+    if not is_host(str(address)):
+        return f"{address} is a list of hosts" if "[" in str(address) else f"{address!r} is no host"
+    return _differs(position, claims, "master_addr")
+
+
+def _port_trouble(start: Start, position: int, claims: Sequence[Mapping[str, Received]]) -> str | None:
+    port = str(claims[position]["master_port"].value)
+    if not (port.isdecimal() and int(port) < 65536):
+        return f"{port!r} is no port"
+    return _differs(position, claims, "master_port")
+
+
+def _differs(position: int, claims: Sequence[Mapping[str, Received]], name: str) -> str | None:
+    first, own = claims[0][name].value, claims[position][name].value
+    return f"the first process has {first}" if first is not None and str(first) != str(own) else None
+
+
+_TROUBLES = {
+    "rank": _rank_trouble,
+    "local_rank": lambda start, position, claims: None,
+    "device": _device_trouble,
+    "world_size": _world_trouble,
+    "master_addr": _address_trouble,
+    "master_port": _port_trouble,
+}
+
+
+def _named(start: Start, position: int, others: Sequence[int]) -> str:
+    """The processes that claim the same, from where one of them stands."""
+    if len(others) > 1:
+        return f"{len(others)} others"
+    own, other = start.arrivals[position].place, start.arrivals[others[0]].place
+    if own.node == other.node:
+        return f"process {other.local}"
+    return f"node {other.node}" if own.local == other.local else f"node {other.node} process {other.local}"

@@ -1,4 +1,4 @@
-"""Why a value is not known, in words: the first thing on the way to it that nobody can say without running the script."""
+"""Why a value is not known, in words: the first thing on the way to it that only a run of the script would show."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ddplint.program import launchers
 from ddplint.program.launchers import Role
 from ddplint.program.module import Module
 from ddplint.program.place import Place
-from ddplint.program.topology import ABSENT, OTHER, UNKNOWN, Infeasible
+from ddplint.program.topology import ABSENT, OTHER, UNKNOWN, Infeasible, Topology
 from ddplint.program.values import (
     Choice,
     Const,
@@ -29,6 +29,7 @@ from ddplint.program.values import (
 _STEPS = ("what .", "an element", "an unpacked element", "a formatted string", "arithmetic with a string", "a slice")
 _SYMBOLS = {"device_count": "the number of GPUs", "current_device": "the current GPU"}
 _LONGEST_CODE = 60
+_MOST_EXAMPLES = 8
 
 
 def reason(place: Place, value: Value, module: Module) -> str:
@@ -64,25 +65,36 @@ def unset(place: Place, name: str) -> str:
     """A variable that is not there, and who would set it."""
     owner = launchers.owner(name)
     role = launchers.meaning(name)
-    if role is Role.MASTER_ADDR:
-        return f"{name} is not set: use --set {name}=..."
-    if owner is not None and owner is not place.scenario.launcher:
+    if owner is not None and not name.startswith("MASTER_") and owner is not place.scenario.launcher:
         return f"{name} is not set: {owner.name} sets it"
-    return f"{name} is not set: use --set {name}={example(place, role)}"
+    return f"{name} is not set: use --set {name}={example(place.topology, role)}"
 
 
-def example(place: Place, role: Role | None) -> str:
-    """What to write behind ``--set NAME=``."""
-    if role is Role.NODE_RANK and 1 < place.topology.nnodes <= 4:
-        return ",".join(str(node) for node in range(place.topology.nnodes))
-    return "..."
+def example(topology: Topology, role: Role | None) -> str:
+    """What to write behind ``--set NAME=`` for a number that counts ``role``."""
+    nodes = range(topology.nnodes)
+    if role is Role.NODE_RANK and len(nodes) <= _MOST_EXAMPLES:
+        return ",".join(str(node) for node in nodes)
+    if role is Role.RANK and topology.nnodes * topology.nproc <= 2 * _MOST_EXAMPLES:
+        return ",".join(str(rank) for rank in range(topology.nnodes * topology.nproc))
+    if role in (Role.RANK, Role.NODE_RANK):
+        return "0,1,2,..."
+    counts = {
+        Role.NNODES: topology.nnodes,
+        Role.LOCAL_WORLD_SIZE: topology.nproc,
+        Role.WORLD_SIZE: topology.nnodes * topology.nproc,
+        Role.MASTER_ADDR: "node0",
+        Role.MASTER_PORT: 29500,
+    }
+    return str(counts[role]) if role in counts else "..."
 
 
 def _unknown(place: Place, value: Value, module: Module) -> str:
     if isinstance(value, Unknown):
-        behind = next((part for part in value.uses if isinstance(part, Unknown)), None)
-        if behind is not None and value.reason.startswith(_STEPS):
-            return _unknown(place, behind, module)
+        if value.reason.startswith(_STEPS):
+            for part in value.uses:
+                if _is_unknown(place, part):
+                    return _unknown(place, part, module)
         return value.reason + at(value.origin, module)
     if isinstance(value, Input):
         return _input(place, value, module)
@@ -106,9 +118,19 @@ def _unknown(place: Place, value: Value, module: Module) -> str:
         return _SYMBOLS.get(value.name, value.name) + at(value.origin, module)
     if isinstance(value, Index):
         return "the counter of a loop" + at(value.origin, module)
+    if isinstance(value, Method) and _is_unknown(place, value.owner):
+        return _unknown(place, value.owner, module)
     if isinstance(value, (External, Method)):
         return f"what {value.name} is" + at(value.origin, module)
     return _code(value, module)
+
+
+def _is_unknown(place: Place, value: Value) -> bool:
+    try:
+        found = place.settle(value)
+    except Infeasible:
+        return False
+    return found is UNKNOWN or found is OTHER
 
 
 def _code(value: Value, module: Module) -> str:

@@ -120,7 +120,8 @@ def _of_format(place: Place, value: Value, module: Module) -> tuple[Received, Re
                 received = Received(text)
         sides[after].append(received)
     host_side, port_side = (
-        next((part for part in side if part.why is not None), None) or Received("".join(str(part.value) for part in side))
+        next((part for part in side if part.why is not None), None)
+        or Received("".join(str(part.value) for part in side))
         for side in sides
     )
     return host_side, port_side

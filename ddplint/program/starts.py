@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from ddplint.program import launchers
 from ddplint.program.events import Event, Spawn
 from ddplint.program.group import Group
-from ddplint.program.launchers import HYDRA, MVAPICH, OPENMPI, SRUN, TORCHRUN, Launcher
+from ddplint.program.launchers import HYDRA, MVAPICH, OPENMPI, RENDEZVOUS, SRUN, TORCHRUN, Launcher
 from ddplint.program.place import Place, typed_at, with_defaults
 from ddplint.program.program import Program
 from ddplint.program.received import Received, number, receive
 from ddplint.program.state import conditions
 from ddplint.program.topology import Scenario, Topology
-from ddplint.program.values import EnvVar, Input, Value
+from ddplint.program.values import EnvHas, EnvVar, Input, Value
 
 # No node has as many GPUs, and nobody reads a table of more processes.
 MOST_PROCESSES = 1024
@@ -26,8 +26,8 @@ class Start:
 
     ``arrivals`` are its processes, each with the process group it gets to and, if it gets to none, the condition that
     does not hold for it. ``supposed`` are conditions that were taken to hold because otherwise nobody arrives.
-    ``count`` is how many processes the script starts on a node, where it starts any. ``inputs`` are the parts of
-    everything that was computed.
+    ``count`` is how many processes the script starts on a node, where it starts any. ``devices`` are the events that
+    choose a GPU, by the id of the group. ``groups`` are those that can be started so.
     """
 
     scenario: Scenario
@@ -36,10 +36,13 @@ class Start:
     supposed: tuple[tuple[Value, bool], ...]
     count: Received | None
     devices: Mapping[int, Sequence[Event]]
+    groups: tuple[Group, ...]
 
     @property
     def name(self) -> str:
         """Who starts the processes."""
+        if self.scenario.legacy:
+            return "torch.distributed.launch"
         if self.scenario.launcher is not None:
             return self.scenario.launcher.name
         return "spawn" if self.scenario.spawns else "hand"
@@ -54,25 +57,33 @@ class Arrival:
     obstacle: tuple[Value, bool] | None
 
 
-def starts(
+def find_start(
     program: Program, topology: Topology, launcher: str | None, inputs: Mapping[str, Sequence[str]]
 ) -> Start | None:
     """The start that was asked for; without ``launcher``, the one with which the most processes get somewhere.
 
     None if no process group can be started so.
     """
-    made = [_start(program, topology, scenario, groups, inputs) for scenario, groups in _scenarios(program, launcher)]
-    found = [start for start in made if start is not None]
-    return max(found, key=lambda start: _arrived(start, program), default=None)  # the first of equals
+    made = [
+        start_with(program, topology, scenario, groups, inputs) for scenario, groups in _scenarios(program, launcher)
+    ]
+    return max(made, key=lambda start: _arrived(start, program), default=None)  # the first of equals
 
 
 def _arrived(start: Start, program: Program) -> tuple[int, int]:
     """How many processes get to a group, and how many of those with a rank."""
-    if start.supposed:
+    if any(not exported_by_hand(condition) for condition, _ in start.supposed):
         return 0, 0
     arrived = [one for one in start.arrivals if one.obstacle is None]
     ranks = [number(one.place, one.group, "rank", program.module) for one in arrived]
     return len(arrived), sum(rank.value is not None for rank in ranks)
+
+
+def exported_by_hand(condition: Value) -> bool:
+    """Whether a condition asks for a variable that no launcher sets, so that a person may well have exported it."""
+    return isinstance(condition, EnvHas) and (
+        launchers.owner(condition.name) is None or condition.name in ("MASTER_ADDR", "MASTER_PORT")
+    )
 
 
 def called_groups(program: Program) -> list[Group]:
@@ -99,6 +110,8 @@ def _scenarios(program: Program, launcher: str | None) -> Iterator[tuple[Scenari
         if launcher is None and not mentioned and _only_typed(direct):
             yield Scenario(None), direct
         yield from ((Scenario(one), direct) for one in _launchers(launcher, mentioned))
+        if launcher is None and program.launch_passes_local_rank:
+            yield Scenario(TORCHRUN, legacy=True), direct
     if launcher not in (None, "spawn"):
         one = _launchers(launcher, mentioned)[0]
         yield from ((Scenario(one, context), several) for context, several in spawned)
@@ -118,13 +131,14 @@ def _only_typed(groups: Sequence[Group]) -> bool:
     return any(isinstance(part, Input) for part in parts) and not any(isinstance(part, EnvVar) for part in parts)
 
 
-def _start(
+def start_with(
     program: Program,
     topology: Topology,
     scenario: Scenario,
-    groups: list[Group],
+    groups: Sequence[Group],
     inputs: Mapping[str, Sequence[str]],
-) -> Start | None:
+) -> Start:
+    """The start in one scenario, with what is typed."""
     devices = {id(group): _devices(program, group) for group in groups}
     options = {part.id: part for part in with_defaults(_values(groups, devices)) if isinstance(part, Input)}
     module = program.module
@@ -149,15 +163,16 @@ def _start(
     while arrivals and all(one.obstacle is not None for one in arrivals):
         # nobody gets there: show what would be, were it not for this condition
         obstacle = arrivals[0].obstacle
-        assert obstacle is not None
+        if obstacle is None or any(obstacle[0].id == condition.id for condition, _ in supposed):
+            break  # it never gets there
         supposed.append(obstacle)
         for one in places:
             one.suppose(*obstacle)
         arrivals = [_arrive(one, groups) for one in places]
-    return Start(scenario, topology, tuple(arrivals), tuple(supposed), count, devices)
+    return Start(scenario, topology, tuple(arrivals), tuple(supposed), count, devices, tuple(groups))
 
 
-def _arrive(place: Place, groups: list[Group]) -> Arrival:
+def _arrive(place: Place, groups: Sequence[Group]) -> Arrival:
     """The first group that a process gets to."""
     blocked: list[Arrival] = []
     for group in groups:
@@ -180,13 +195,11 @@ def _devices(program: Program, group: Group) -> Sequence[Event]:
     return []
 
 
-def _values(groups: list[Group], devices: Mapping[int, Sequence[Event]]) -> Iterator[Value]:
+def _values(groups: Sequence[Group], devices: Mapping[int, Sequence[Event]]) -> Iterator[Value]:
     """Everything that is computed for the table, and the conditions on the way."""
     for group in groups:
         for event in (group.event, *devices[id(group)]):
             yield from (argument.value for argument in event.arguments.values())
             yield from (condition for condition, _ in conditions(event.path))
-        yield from (
-            value for name, value in group.event.environ.items() if name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-        )
+        yield from (value for name, value in group.event.environ.items() if name in RENDEZVOUS)
         yield from (spawn.count.value for spawn in group.event.context if spawn.count is not None)
