@@ -16,11 +16,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from ddplint.findings import Finding, InternalError, Position, Severity, Span
 from ddplint.sources import Found, Source, SourceError, discover, from_bytes, mentions_distributed, read_bytes
 from ddplint.sources.imports import imported_words, module_words, reaches_distributed
 
 if TYPE_CHECKING:
+    from ddplint.findings import Finding, InternalError, Position, Span
     from ddplint.program import Program, Project
     from ddplint.program.ranks import RankTable
     from ddplint.rules import Rule
@@ -260,12 +260,16 @@ class _Run:
 
     def unusable(self, path: str, message: str, position: Position) -> None:
         """A file that cannot be read or parsed."""
+        from ddplint.findings import Finding, Position, Severity, Span
+
         self.unjudged.add(path)
         end = Position(position.line, position.column + 1)
         self.add(Finding("DDP000", "syntax-error", Severity.ERROR, message, path, Span(position, end)))
 
     def failed(self, path: str, rule: str | None, error: Exception) -> None:
         import traceback
+
+        from ddplint.findings import InternalError
 
         if rule is None:
             self.unjudged.add(path)

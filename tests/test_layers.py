@@ -25,6 +25,7 @@ FLOORS = (
     ("sources",),
     ("settings",),
     ("findings",),
+    ("severity",),
     ("__init__",),
 )
 FLOOR = {room: number for number, floor in enumerate(FLOORS) for room in floor}

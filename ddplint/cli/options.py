@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ddplint.cli import CommandError
 
 if TYPE_CHECKING:
+    from ddplint.rules import Rule
     from ddplint.settings import Settings
 
 # Options whose name is that of the setting, with underscores.
@@ -37,7 +38,23 @@ def command(name: str, arguments: str, description: str, epilog: str | None = No
         description=description,
         epilog=epilog,
         allow_abbrev=False,
+        formatter_class=_Formatter,
     )
+
+
+class _Formatter(argparse.HelpFormatter):
+    """The usual one; argparse makes one for every option, and its own way to the width of the terminal imports
+    shutil and all compression modules behind it."""
+
+    def __init__(self, prog: str) -> None:
+        try:
+            width = int(os.environ.get("COLUMNS", "")) or 80
+        except ValueError:
+            try:
+                width = os.get_terminal_size().columns
+            except OSError:
+                width = 80
+        super().__init__(prog, width=width - 2)
 
 
 def add_format(parser: argparse.ArgumentParser) -> None:
@@ -106,7 +123,6 @@ def settings_of(args: argparse.Namespace, paths: Sequence[str] = ()) -> Settings
     Raises:
         CommandError: a setting cannot be used.
     """
-    from ddplint.rules import registry
     from ddplint.settings import Settings, SettingsError, load, override
     from ddplint.settings.options import OPTIONS
 
@@ -123,6 +139,13 @@ def settings_of(args: argparse.Namespace, paths: Sequence[str] = ()) -> Settings
         return override(base, registry, **given)
     except SettingsError as error:
         raise CommandError(str(error)) from None
+
+
+def registry() -> Mapping[str, Rule]:
+    """The rules, imported only if a setting names one."""
+    from ddplint import rules
+
+    return rules.registry()
 
 
 def _per_file(words: Sequence[str]) -> Mapping[str, Sequence[str]]:

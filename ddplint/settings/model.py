@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ddplint.findings import Severity
+from ddplint.severity import Severity
 from ddplint.settings.selectors import Selector, specificity
 
 # Folders that hold other people's or generated code, or none at all. The patterns are those of .gitignore.

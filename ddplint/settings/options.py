@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, TypeVar
 
-from ddplint.findings import Severity
+from ddplint.severity import Severity
 from ddplint.settings.model import OUTPUT_FORMATS
 from ddplint.settings.selectors import Known, resolve, suggestion
 

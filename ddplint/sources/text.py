@@ -9,10 +9,10 @@ from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ddplint.findings import Position
-
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from ddplint.findings import Position
 
 
 class SourceKind(enum.Enum):
@@ -48,6 +48,9 @@ class SourceError(Exception):
         super().__init__(f"{path}: {message}")
         self.path = path
         self.message = message
+        # imported only for a file at fault: a tree without one starts faster
+        from ddplint.findings import Position
+
         self.position = position or Position(1, 1)
 
 
@@ -154,12 +157,16 @@ def _encoding(body: bytes, bom: bool, display: str) -> str:
 
 
 def _declared_at(body: bytes) -> Position:
+    from ddplint.findings import Position
+
     declared = _declaration(body)
     return _position(body, declared[1], "latin-1") if declared else Position(1, 1)
 
 
 def _position(body: bytes, offset: int, encoding: str) -> Position:
     """Where the byte at ``offset`` shows in an editor; everything before it decodes."""
+    from ddplint.findings import Position
+
     before = body[:offset].decode(encoding, "replace")
     breaks = list(_BREAK.finditer(before))
     return Position(len(breaks) + 1, len(before) - (breaks[-1].end() if breaks else 0) + 1)
