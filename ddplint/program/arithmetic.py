@@ -107,6 +107,8 @@ _STRING_RESULTS = {
 
 def operation(name: str, args: tuple[Value, ...], origin: Origin | None) -> Value:
     """An operation on values: folded if all are constants, else symbolic with the type of its result."""
+    if name in ("min", "max") and len(args) == 1:
+        return args[0]  # of a sequence of one
     if all(isinstance(arg, Const) for arg in args):
         try:
             result = CONCRETE[name](*[arg.value for arg in args if isinstance(arg, Const)])
