@@ -30,6 +30,7 @@ def out_of_range(program: Program) -> Iterator[Use]:
         return
     local_ranks = {group.rank.id for group in program.groups if group.rank is not None and group.rank_failure}
     harmless: set[object] = set()
+    told: set[tuple[int, str]] = set()
     for event in program.events("device"):
         index = event.arguments["index"].value
         if index.id in local_ranks or not _may_count_all(index):
@@ -43,8 +44,11 @@ def out_of_range(program: Program) -> Iterator[Use]:
         if failure is None:
             harmless.add(key)
             continue
+        if (index.id, event.module.path) in told:
+            continue  # one index, used again and again
         alone = judge.judge(failure.scenario, Topology(1, 4), check)
         if alone.verdict is Verdict.RIGHT:
+            told.add((index.id, event.module.path))
             yield Use(event, _shown(judge, failure, index))
 
 

@@ -19,7 +19,7 @@ _NODE_OPTION = re.compile(
     re.I,
 )
 _NODE_FLAGS = re.compile(
-    r"--nnodes[= ]\"?([2-9]|\d\d|\$)|#SBATCH\s+(--nodes|-N)[= ]\s*([2-9]|\d\d)|--num_machines[= ]([2-9]|\d\d)"
+    r"--nnodes[= ]\"?(?:\d+:)?([2-9]|\d\d|\$)|#SBATCH\s+(--nodes|-N)[= ]\s*([2-9]|\d\d)|--num_machines[= ]([2-9]|\d\d)"
 )
 _TORCHRUN = re.compile(r"\btorchrun\b|torch\.distributed\.(run|elastic)\b")
 _TEST_FILE = re.compile(r"(^|/)(tests?|testing)/|(^|/)(test_[^/]*|[^/]*_test|conftest)\.py$")

@@ -387,6 +387,21 @@ class Group(Judge):
         shown = Topology(judged.topology.nnodes, processes[0].started if processes else judged.topology.nproc)
         return Counterexample(shown.nnodes, shown.nproc, table, _summary(shown, holders, rows))
 
+    def chosen(self, judged: Judgement | None, value: Value) -> Value:
+        """What a value comes down to in the failure: the side of each choice that the first process takes."""
+        if judged is None or judged.topology is None or judged.answers is None:
+            return value
+        try:
+            processes = self.processes(judged.scenario, judged.topology, judged.answers)
+            while processes and isinstance(value, Choice):
+                known = processes[0].truth(value.condition)
+                if known is None:
+                    known = bool(judged.answers.get(("condition", value.condition.id), True))
+                value = value.then if known else value.other
+        except (Infeasible, Question):
+            pass
+        return value
+
     def _shown(self, process: Process, value: Value | None) -> int | None:
         try:
             found = UNKNOWN if value is None else process.evaluate(value)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ddplint.program.group import Group, sources
 from ddplint.program.program import Program
 from ddplint.program.state import Path
-from ddplint.program.values import Choice, Const, EnvHas, EnvVar, Input, Op, Origin, Value, walk
+from ddplint.program.values import Choice, Const, EnvHas, Input, Op, Origin, Value, walk
 
 _LOOPBACK = re.compile(r"^(localhost(\.localdomain)?|ip6-localhost|127(\.\d+){3}|::1|0\.0\.0\.0)$", re.I)
 _HOST = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$|^[0-9A-Fa-f:]+$")
@@ -39,12 +39,29 @@ def guarded(path: Path | None) -> bool:
 
     ``if "MASTER_ADDR" not in os.environ``, the last branch of a launcher chain, ``if world_size == 1``.
     """
-    for condition, truth in path.items() if path else ():
-        if isinstance(condition, EnvHas) and truth:
-            continue  # a variable that was read before, or must be there: no fallback
-        if any(isinstance(part, (EnvHas, EnvVar)) for part in walk(condition)):
-            return True
-        if _counts_one(condition, truth):
+    return any(_falls_back(condition, truth) for condition, truth in (path.items() if path else ()))
+
+
+def _falls_back(condition: Value, truth: bool) -> bool:
+    """Whether a condition holds only where the environment says nothing, or for a single process."""
+    if isinstance(condition, EnvHas):
+        return not truth
+    if isinstance(condition, Op) and condition.name == "not":
+        return _falls_back(condition.args[0], not truth)
+    if isinstance(condition, Op) and condition.name in ("and", "or"):
+        # one such part decides a conjunction; of a disjunction every part must be one
+        every = (condition.name == "or") == truth
+        parts = [_falls_back(part, truth) for part in condition.args]
+        return all(parts) if every else any(parts)
+    return _counts_one(condition, truth) or _is_default(condition, truth)
+
+
+def _is_default(condition: Value, truth: bool) -> bool:
+    """``os.environ.get("MASTER_ADDR", "") == ""``: true where the variable is not set."""
+    if not (isinstance(condition, Op) and condition.name in ("eq", "ne") and (condition.name == "eq") is truth):
+        return False
+    for one, two in (condition.args, condition.args[::-1]):
+        if isinstance(one, Choice) and isinstance(one.condition, EnvHas) and one.other.id == two.id:
             return True
     return False
 
@@ -75,8 +92,9 @@ def written(value: Value, origin: Origin) -> list[Written]:
 
 def _collect(value: Value, origin: Origin, option: Input | None, found: list[Written]) -> None:
     if isinstance(value, Choice):
-        _collect(value.then, origin, option, found)
-        _collect(value.other, origin, option, found)
+        asked = next((part for part in walk(value.condition) if isinstance(part, Input)), None)
+        _collect(value.then, origin, option or asked, found)
+        _collect(value.other, origin, option or asked, found)
     elif isinstance(value, Const) and isinstance(value.value, (str, int)) and not isinstance(value.value, bool):
         found.append(Written(str(value.value), value.origin or origin, option))
     elif isinstance(value, Input) and value.spec is not None and value.spec.default is not None:

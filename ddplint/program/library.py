@@ -264,6 +264,11 @@ def _hasattr(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
     return Unknown("whether an attribute exists", run.origin(node))
 
 
+@_models("deepspeed.add_config_arguments", "deepspeed.add_tuning_arguments")
+def _same_parser(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
+    return arguments.value("parser", 0) or Unknown("a parser", run.origin(node))
+
+
 @_models("functools.partial")
 def _partial(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
     if not arguments.positional or arguments.open:

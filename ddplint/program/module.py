@@ -37,6 +37,7 @@ class FunctionFacts:
     words: set[str] = field(default_factory=set)
     statements: int = 0
     yields: bool = False
+    returns: set[str] = field(default_factory=set)  # the names it returns; "" for anything else
 
     @property
     def qualified(self) -> str:
@@ -94,6 +95,11 @@ class _Collector(cst.CSTVisitor):
     def visit_Name(self, node: cst.Name) -> None:
         word = node.value
         (self.functions[-1].words if self.functions else self.module.top_words).add(word)
+
+    def visit_Return(self, node: cst.Return) -> None:
+        if self.functions:
+            name = node.value.value if isinstance(node.value, cst.Name) else ""
+            self.functions[-1].returns.add(name)
 
     def visit_Yield(self, node: cst.Yield) -> None:
         if self.functions:

@@ -9,7 +9,7 @@ from ddplint.program.launchers import RENDEZVOUS, SRUN, Role
 from ddplint.program.program import Program
 from ddplint.program.run import presence
 from ddplint.program.topology import ABSENT, Process, Scenario, Topology
-from ddplint.program.values import Const, EnvHas, EnvVar, Value
+from ddplint.program.values import Choice, Const, EnvHas, EnvVar, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,23 +24,29 @@ class Gap:
 def gap(program: Program, group: Group) -> Gap | None:
     """What is missing for a group that reads its rendezvous from the environment; None if all may be there."""
     event = group.event
-    if event.kind != "init" or not _by_default_from_environment(group) or _uses_mpi(group):
+    if event.kind != "init" or "store" in event.arguments or "open" in event.arguments or _uses_mpi(group):
         return None
     if "submitit" in program.module.words:
         return None  # its JobEnvironment exports the four variables
     if event.context:
-        return _spawned_gap(program, group)
+        return _spawned_gap(program, group) if _by_default_from_environment(group, None) else None
     return _slurm_gap(program, group)
 
 
-def _by_default_from_environment(group: Group) -> bool:
-    """Whether the rendezvous is ``env://``; an option counts as its default, which is what runs if nobody types it."""
-    if "store" in group.event.arguments or "open" in group.event.arguments:
-        return False
-    method = group.init_method
-    if method is None:
+def _by_default_from_environment(group: Group, process: Process | None) -> bool:
+    """Whether the rendezvous is ``env://``, in this process if one is given.
+
+    An option counts as its default, which is what runs if nobody types it.
+    """
+    if group.init_method is None:
         return True
-    return all(isinstance(value, Const) and str(value.value).startswith("env:") for value in possible(method.value))
+    value = group.init_method.value
+    while process is not None and isinstance(value, Choice):
+        known = process.truth(value.condition)
+        if known is None:
+            break
+        value = value.then if known else value.other
+    return all(isinstance(one, Const) and str(one.value).startswith("env:") for one in possible(value))
 
 
 def _uses_mpi(group: Group) -> bool:
@@ -95,6 +101,8 @@ def _slurm_gap(program: Program, group: Group) -> Gap | None:
 
     def without_exports(processes: list[Process]) -> Verdict:
         first = processes[0]
+        if not _by_default_from_environment(group, first):
+            return Verdict.WRONG
         first.evaluate(group.rank)  # type: ignore[arg-type]  # a required variable that is absent ends this attempt
         if group.world_size is not None and "world_size" in group.event.arguments:
             first.evaluate(group.world_size)

@@ -77,7 +77,8 @@ class Run:
         self.context: tuple[Spawn, ...] = ()
         self.loops: list[Index] = []
         self.regions: list[Region] = []  # function bodies being executed, innermost last
-        self.loop_regions: list[Region] = []  # loop bodies of the innermost function
+        # what `break` and `continue` leave, in the loops of the innermost function
+        self.loop_regions: list[tuple[Region, Region]] = []
         self.modules: dict[int, Scope] = {}
         self.environ = Object("environ", None)
         self.flags = Object("namespace", None)
@@ -299,6 +300,10 @@ class Run:
         if facts in self._stack or len(self._stack) >= _DEEPEST_CALL or not self.spend():
             return Unknown(f"{facts.qualified}() was not followed this deep", origin)
         if not self.worth_following(facts) or not self._again(facts):
+            if len(facts.returns) == 1:
+                handed = self._bind(function, arguments).get(next(iter(facts.returns)))
+                if handed is not None:
+                    return handed  # it checks or changes what it is given, and gives it back
             return Unknown(f"what {facts.qualified}() returns", origin)
         scope = function.scope or self.load(facts.module)
         with self.within(scope):
@@ -438,6 +443,12 @@ class Run:
             self.invoke(init, arguments, node)
             return instance
         declared = self.declared_fields(cls.facts)
+        first = arguments.value(None, 0)
+        if not declared and isinstance(first, Object) and first.kind in ("dict", "namespace", "config"):
+            if first.kind != "dict":
+                return first  # a wrapper around parsed options: the same fields under another name
+            for key, value in first.fields.items():
+                self.state.write(instance.fields, key, value)
         for position, (name, _, default) in enumerate(declared):
             value = arguments.value(name, position) or default
             if value is None or (arguments.open and arguments.value(name, position) is None):
@@ -549,9 +560,8 @@ class Run:
             self.state.write(self.load(owner.module).names, name, value)
         elif isinstance(owner, Choice):
             for side in (owner.then, owner.other):
-                if isinstance(side, Object):
-                    self.state.write(side.fields, name, value)
-        else:
+                self.set_attribute(side, name, value)
+        elif not isinstance(owner, Const):
             self._owners.setdefault(owner.id, owner)
             self.state.write(self.attributes, (owner.id, name), value)
 

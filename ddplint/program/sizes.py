@@ -86,10 +86,8 @@ def _strip(value: Value) -> Value:
     return value
 
 
-def made_at(program: Program, group: Group, fault: Fault) -> Origin:
-    """Where to show a world size: its own expression, else where its value is made."""
-    value = group.world_size
-    assert value is not None
+def made_at(program: Program, group: Group, fault: Fault, value: Value) -> Origin:
+    """Where to show a world size: where its value is made, else where it is given."""
     if fault is Fault.TYPED:
         typed = plain_input(value)
         if typed is not None and typed.spec is not None:

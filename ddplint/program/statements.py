@@ -136,11 +136,7 @@ def _match(run: Run, node: cst.Match) -> bool:
 def _for(run: Run, node: cst.For) -> bool:
     iterable = run.evaluate(node.iter)
     if isinstance(iterable, Items) and len(iterable.values) <= _UNROLL:
-        for item in iterable.values:
-            expressions.bind(run, node.target, item)
-            if not _body(run, node.body):
-                return False
-        return True
+        return _unrolled(run, node, iterable)
     index = expressions.loop_index(run, node, iterable)
     expressions.bind(run, node.target, index or _element(run, node, iterable))
     if index is not None:
@@ -153,6 +149,26 @@ def _for(run: Run, node: cst.For) -> bool:
     if node.orelse is not None and alive:
         return _suite(run, node.orelse.body)
     return alive
+
+
+def _unrolled(run: Run, node: cst.For, iterable: Items) -> bool:
+    """Every pass by itself: `break` leaves them all, `continue` only its own."""
+    whole = run.state.enter()
+    alive = True
+    for item in iterable.values:
+        expressions.bind(run, node.target, item)
+        one = run.state.enter()
+        run.loop_regions.append((whole, one))
+        try:
+            alive = _suite(run, node.body)
+        finally:
+            run.loop_regions.pop()
+        alive = run.state.join(one, alive, NONE) is not None
+        if not alive:
+            break
+    if alive and node.orelse is not None:
+        alive = _suite(run, node.orelse.body)
+    return run.state.join(whole, alive, NONE) is not None
 
 
 def _element(run: Run, node: cst.For, iterable: Value) -> Value:
@@ -177,7 +193,7 @@ def _body(run: Run, body: cst.BaseSuite) -> bool:
     """One pass through a loop body, which stands for all of them."""
     region = run.state.enter()
     regions = run.loop_regions
-    regions.append(region)
+    regions.append((region, region))
     try:
         alive = _suite(run, body)
     finally:
@@ -189,9 +205,15 @@ def _body(run: Run, body: cst.BaseSuite) -> bool:
     return True
 
 
-def _leave_loop(run: Run, node: cst.CSTNode) -> bool:
+def _break(run: Run, node: cst.Break) -> bool:
     if run.loop_regions:
-        run.state.leave(run.loop_regions[-1], NONE)
+        run.state.leave(run.loop_regions[-1][0], NONE)
+    return False
+
+
+def _continue(run: Run, node: cst.Continue) -> bool:
+    if run.loop_regions:
+        run.state.leave(run.loop_regions[-1][1], NONE)
     return False
 
 
@@ -420,8 +442,8 @@ _STATEMENTS: dict[type[cst.CSTNode], Callable[[Run, Any], bool]] = {
     cst.Return: _return,
     cst.Raise: _raise,
     cst.Assert: _assert,
-    cst.Break: _leave_loop,
-    cst.Continue: _leave_loop,
+    cst.Break: _break,
+    cst.Continue: _continue,
     cst.Global: _outside,
     cst.Nonlocal: _outside,
     cst.Del: _delete,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import libcst as cst
 
 from ddplint.findings import Note
@@ -18,7 +20,7 @@ _SYMBOLS = {
 
 def code(origin: Origin | None, limit: int = 60) -> str:
     """The source text of an expression, on one line, shortened."""
-    if origin is None or not isinstance(origin.node, cst.BaseExpression):
+    if origin is None or not isinstance(origin.node, (cst.BaseExpression, cst.AugAssign)):
         return "this value"
     text = " ".join(cst.Module([]).code_for_node(origin.node).split())
     return text if len(text) <= limit else text[: limit - 3] + "..."
@@ -35,7 +37,7 @@ def describe(value: Value) -> str:
     if isinstance(value, Input):
         if value.spec is None:
             return f"the configuration field {value.name}"
-        flag = value.spec.flags[0] if value.spec.flags else value.name
+        flag = option_name(value)
         return f"the argument {flag}" if not flag.startswith("-") else f"the option {flag}"
     if isinstance(value, EnvVar):
         role = launchers.meaning(value.name)
@@ -54,7 +56,14 @@ def starter(index: Index) -> str:
 
 def option_name(option: Input) -> str:
     """``--nr``, or ``args.nr`` where no declaration is visible."""
-    return option.spec.flags[-1] if option.spec and option.spec.flags else option.name
+    flags = option.spec.flags if option.spec else ()
+    return next((flag for flag in flags if flag.startswith("--")), flags[0] if flags else option.name)
+
+
+def _sources(value: Value) -> Iterator[Value]:
+    """:func:`walk`, but an index is a source by itself, whatever counts it."""
+    counts = {part.id for index in walk(value) if isinstance(index, Index) for part in walk(index.count)}
+    return (part for part in walk(value) if part.id not in counts or part is value)
 
 
 def chain(program: Program, value: Value, what: str, at: Origin) -> list[Note]:
@@ -62,7 +71,7 @@ def chain(program: Program, value: Value, what: str, at: Origin) -> list[Note]:
     notes: list[Note] = []
     here = (at.module.path, at.module.positions.line(at.node))
     seen = {here}
-    for part in walk(value):
+    for part in _sources(value):
         told = isinstance(part, (Index, Input, EnvVar, Symbol)) or (part is value and isinstance(part, Const))
         if not told or part.origin is None:
             continue

@@ -32,6 +32,7 @@ class GlobalRank(Rule):
             if misused_variable(group, "rank") is not None:
                 continue  # the scheduler's variable is at fault: DDP111 names it
             origin = program.written_at(group, "rank", "RANK")
+            rank = group.chosen(failure, group.rank)
             if failure.scenario.spawns:
                 repair = (
                     "pass node_rank * nprocs + local_rank, with node_rank from the launcher (NODE_RANK, SLURM_NODEID)"
@@ -41,10 +42,10 @@ class GlobalRank(Rule):
             yield program.finding(
                 self,
                 origin,
-                f"{words.sentence(group.rank)} is given to the process group as the global rank, "
+                f"{words.sentence(rank)} is given to the process group as the global rank, "
                 "so two processes of a job on several nodes claim the same one",
                 severity=program.topology_severity(),
                 help=repair,
-                notes=words.chain(program, group.rank, "the rank", origin),
+                notes=words.chain(program, rank, "the rank", origin),
                 counterexample=group.counterexample(failure),
             )

@@ -28,7 +28,8 @@ class HardcodedWorldSize(Rule):
             fault = sizes.world_size_fault(program, group)
             if fault is None or group.world_size is None:
                 continue
-            origin = sizes.made_at(program, group, fault)
+            size = group.chosen(group.world_failure, group.world_size)
+            origin = sizes.made_at(program, group, fault, size)
             problem = {
                 sizes.Fault.LITERAL: "is the world size whatever the number of nodes and GPUs",
                 sizes.Fault.LOCAL: "is used as the world size, which counts the processes of all nodes",
@@ -37,9 +38,9 @@ class HardcodedWorldSize(Rule):
             yield program.finding(
                 self,
                 origin,
-                f"{words.sentence(group.world_size)} {problem}",
+                f"{words.sentence(size)} {problem}",
                 severity=program.topology_severity(),
                 help="compute it as nnodes * processes per node, or leave it to torchrun (WORLD_SIZE)",
-                notes=words.chain(program, group.world_size, "the world size", origin),
+                notes=words.chain(program, size, "the world size", origin),
                 counterexample=group.counterexample(group.world_failure) if group.world_failure else None,
             )

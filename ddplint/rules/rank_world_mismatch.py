@@ -35,12 +35,13 @@ class RankWorldMismatch(Rule):
             if failure is None:
                 continue
             origin = program.written_at(group, "rank", "RANK")
+            rank, size = group.chosen(failure, group.rank), group.chosen(failure, group.world_size)
             yield program.finding(
                 self,
                 origin,
-                f"The rank is computed as {words.described_code(group.rank)} and world_size as "
-                f"{words.described_code(group.world_size)}: on several nodes they never fit and the start hangs",
+                f"The rank is computed as {words.described_code(rank)} and world_size as "
+                f"{words.described_code(size)}: on several nodes they never fit and the start hangs",
                 help="use the same counts in both: rank = node_rank * nproc + local_rank, world_size = nnodes * nproc",
-                notes=words.chain(program, group.world_size, "the world size", origin),
+                notes=words.chain(program, size, "the world size", origin),
                 counterexample=group.counterexample(failure),
             )
