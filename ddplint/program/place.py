@@ -17,6 +17,9 @@ from ddplint.program.values import Input, OptionSpec, Value, walk
 
 Conditions = list[tuple[Value, bool]]
 
+# Variables of torchrun that batch scripts export as well, for processes that something else starts.
+EXPORTED = ("MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE")
+
 # Conditions that are not known, one inside the other: both sides of each are tried.
 _DEEPEST = 5
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from ddplint.program.hosts import is_host, is_loopback
 from ddplint.program.module import Module
@@ -57,13 +58,49 @@ def table(
     if start is None:
         return RankTable(launcher or "torchrun", (), tuple(no_start(program, launcher)))
     claims = [_claims(start, arrival, program.module) for arrival in start.arrivals]
+    run = _Claims(start, claims, _holders(start, claims), start.arrived)
     rows = tuple(
-        Row(arrival.place.node, arrival.place.local, _cells(start, position, claims))
+        Row(arrival.place.node, arrival.place.local, _cells(run, position))
         for position, arrival in enumerate(start.arrivals)
     )
-    ranks = [claim["rank"].value for claim in claims]
-    worlds = [claim["world_size"].value for claim in claims]
+    arrived = [position for position, arrival in enumerate(start.arrivals) if arrival.obstacle is None]
+    ranks = [claims[position]["rank"].value for position in arrived]
+    worlds = [claims[position]["world_size"].value for position in arrived]
     return RankTable(start.name, rows, tuple(remarks(program, start, launcher, inputs, ranks, worlds)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Claims:
+    """What all processes claim, by process and column; who claims the same rank or GPU, and how many join."""
+
+    start: Start
+    claims: Sequence[Mapping[str, Received]]
+    holders: Mapping[tuple[object, ...], Sequence[int]]
+    arrived: int
+
+    def value(self, position: int, name: str) -> Any:
+        return self.claims[position][name].value
+
+    def node(self, position: int) -> int:
+        return self.start.arrivals[position].place.node
+
+    def others(self, position: int, *key: object) -> str | None:
+        """The other processes that claim the same, from where one of them stands."""
+        others = [other for other in self.holders[key] if other != position]
+        if len(others) != 1:
+            return f"{len(others)} others" if others else None
+        own, other = self.start.arrivals[position].place, self.start.arrivals[others[0]].place
+        if own.node == other.node:
+            return f"process {other.local}"
+        return f"node {other.node}" if own.local == other.local else f"node {other.node} process {other.local}"
+
+
+def _holders(start: Start, claims: Sequence[Mapping[str, Received]]) -> Mapping[tuple[object, ...], Sequence[int]]:
+    found: dict[tuple[object, ...], list[int]] = {}
+    for position, claim in enumerate(claims):
+        found.setdefault(("rank", claim["rank"].value), []).append(position)
+        found.setdefault(("device", start.arrivals[position].place.node, claim["device"].value), []).append(position)
+    return found
 
 
 def _claims(start: Start, arrival: Arrival, module: Module) -> dict[str, Received]:
@@ -103,91 +140,76 @@ def _kept_out(arrival: Arrival, module: Module) -> str:
 # -- what is wrong --------------------------------------------------------------------------------------------------
 
 
-def _cells(start: Start, position: int, claims: Sequence[Mapping[str, Received]]) -> dict[str, Cell]:
+def _cells(run: _Claims, position: int) -> dict[str, Cell]:
     cells: dict[str, Cell] = {}
-    for name, received in claims[position].items():
+    for name, received in run.claims[position].items():
         value = received.value
+        if value is None:
+            cells[name] = Cell(why=received.why)
+            continue
         text = f"cuda:{value}" if name == "device" and isinstance(value, int) else str(value)
-        cells[name] = Cell(None if value is None else text, received.why)
-        trouble = None if value is None else _TROUBLES[name](start, position, claims)
-        if trouble is not None:
-            cells[name] = replace(cells[name], trouble=trouble)
+        trouble = _TROUBLES.get(name)
+        cells[name] = Cell(text, None, trouble(run, position) if trouble is not None else None)
     return cells
 
 
-def _rank_trouble(start: Start, position: int, claims: Sequence[Mapping[str, Received]]) -> str | None:
-    rank, world = claims[position]["rank"].value, claims[position]["world_size"].value
+def _rank_trouble(run: _Claims, position: int) -> str | None:
+    rank, world = run.value(position, "rank"), run.value(position, "world_size")
     if not isinstance(rank, int):
         return f"{rank!r} is no number"
-    others = [other for other, claim in enumerate(claims) if other != position and claim["rank"].value == rank]
-    if others:
-        return f"also rank of {_named(start, position, others)}"
+    others = run.others(position, "rank", rank)
+    if others is not None:
+        return f"also rank of {others}"
     if rank < 0 or (isinstance(world, int) and rank >= world):
         return f"no such rank in a world of {world}" if isinstance(world, int) else "no such rank"
     return None
 
 
-def _device_trouble(start: Start, position: int, claims: Sequence[Mapping[str, Received]]) -> str | None:
-    index, gpus = claims[position]["device"].value, start.topology.nproc
+def _device_trouble(run: _Claims, position: int) -> str | None:
+    index, gpus = run.value(position, "device"), run.start.topology.nproc
     if not isinstance(index, int):
         return f"{index!r} is no index"
     if not 0 <= index < gpus:
         return f"no GPU {index}: a node has 0 to {gpus - 1}" if gpus > 1 else f"no GPU {index}: a node has only 0"
-    node = start.arrivals[position].place.node
-    others = [
-        other
-        for other, claim in enumerate(claims)
-        if other != position and claim["device"].value == index and start.arrivals[other].place.node == node
-    ]
-    return f"also GPU of {_named(start, position, others)}" if others else None
+    others = run.others(position, "device", run.node(position), index)
+    return f"also GPU of {others}" if others is not None else None
 
 
-def _world_trouble(start: Start, position: int, claims: Sequence[Mapping[str, Received]]) -> str | None:
-    world = claims[position]["world_size"].value
+def _world_trouble(run: _Claims, position: int) -> str | None:
+    world = run.value(position, "world_size")
     if not isinstance(world, int):
         return f"{world!r} is no number"
-    count = len(claims)
+    count = run.arrived
     if world == count:
         return None
     return f"world size {world}, but {count} {'process runs' if count == 1 else 'processes run'}"
 
 
-def _address_trouble(start: Start, position: int, claims: Sequence[Mapping[str, Received]]) -> str | None:
-    address, node = claims[position]["master_addr"].value, start.arrivals[position].place.node
-    if node > 0 and is_loopback(str(address)):
+def _address_trouble(run: _Claims, position: int) -> str | None:
+    address = str(run.value(position, "master_addr"))
+    if run.node(position) > 0 and is_loopback(address):
         return f"{address} is this node"
-    if not is_host(str(address)):
-        return f"{address} is a list of hosts" if "[" in str(address) else f"{address!r} is no host"
-    return _differs(position, claims, "master_addr")
+    if not is_host(address):
+        return f"{address} is a list of hosts" if "[" in address else f"{address!r} is no host"
+    return _differs(run, position, "master_addr")
 
 
-def _port_trouble(start: Start, position: int, claims: Sequence[Mapping[str, Received]]) -> str | None:
-    port = str(claims[position]["master_port"].value)
+def _port_trouble(run: _Claims, position: int) -> str | None:
+    port = str(run.value(position, "master_port"))
     if not (port.isdecimal() and int(port) < 65536):
         return f"{port!r} is no port"
-    return _differs(position, claims, "master_port")
+    return _differs(run, position, "master_port")
 
 
-def _differs(position: int, claims: Sequence[Mapping[str, Received]], name: str) -> str | None:
-    first, own = claims[0][name].value, claims[position][name].value
+def _differs(run: _Claims, position: int, name: str) -> str | None:
+    first, own = run.value(0, name), run.value(position, name)
     return f"the first process has {first}" if first is not None and str(first) != str(own) else None
 
 
-_TROUBLES = {
+_TROUBLES: Mapping[str, Callable[[_Claims, int], str | None]] = {
     "rank": _rank_trouble,
-    "local_rank": lambda start, position, claims: None,
     "device": _device_trouble,
     "world_size": _world_trouble,
     "master_addr": _address_trouble,
     "master_port": _port_trouble,
 }
-
-
-def _named(start: Start, position: int, others: Sequence[int]) -> str:
-    """The processes that claim the same, from where one of them stands."""
-    if len(others) > 1:
-        return f"{len(others)} others"
-    own, other = start.arrivals[position].place, start.arrivals[others[0]].place
-    if own.node == other.node:
-        return f"process {other.local}"
-    return f"node {other.node}" if own.local == other.local else f"node {other.node} process {other.local}"

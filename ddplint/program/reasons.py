@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import libcst as cst
+
 from ddplint.program import launchers
 from ddplint.program.launchers import Role
 from ddplint.program.module import Module
-from ddplint.program.place import Place
+from ddplint.program.place import EXPORTED, Place
 from ddplint.program.topology import ABSENT, OTHER, UNKNOWN, Infeasible, Topology
 from ddplint.program.values import (
     Choice,
@@ -65,7 +67,7 @@ def unset(place: Place, name: str) -> str:
     """A variable that is not there, and who would set it."""
     owner = launchers.owner(name)
     role = launchers.meaning(name)
-    if owner is not None and not name.startswith("MASTER_") and owner is not place.scenario.launcher:
+    if owner is not None and name not in EXPORTED and owner is not place.scenario.launcher:
         return f"{name} is not set: {owner.name} sets it"
     return f"{name} is not set: use --set {name}={example(place.topology, role)}"
 
@@ -95,7 +97,10 @@ def _unknown(place: Place, value: Value, module: Module) -> str:
             for part in value.uses:
                 if _is_unknown(place, part):
                     return _unknown(place, part, module)
-        return value.reason + at(value.origin, module)
+        words = value.reason
+        if value.origin is not None and words == "what this call returns":
+            words = f"what {code(value.origin)} returns"
+        return words + at(value.origin, module)
     if isinstance(value, Input):
         return _input(place, value, module)
     if isinstance(value, Choice):
@@ -134,8 +139,8 @@ def _is_unknown(place: Place, value: Value) -> bool:
 
 
 def _code(value: Value, module: Module) -> str:
-    if value.origin is None:
-        return "a value that was not followed"
+    if value.origin is None or not isinstance(value.origin.node, cst.BaseExpression):
+        return "a value that was not followed" + at(value.origin, module)
     return f"what `{code(value.origin)}` is" + at(value.origin, module)
 
 

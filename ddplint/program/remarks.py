@@ -13,7 +13,7 @@ from ddplint.program.place import with_defaults
 from ddplint.program.program import Program
 from ddplint.program.reasons import at, code, example, flag
 from ddplint.program.received import endpoint, number
-from ddplint.program.starts import MOST_PROCESSES, Start, start_with
+from ddplint.program.starts import MOST_PROCESSES, Start, exported_by_hand, start_with
 from ddplint.program.topology import Answers, Typed
 from ddplint.program.values import EnvHas, EnvVar, Input, Origin, Value
 
@@ -41,7 +41,10 @@ def remarks(
     ranks: Sequence[object],
     worlds: Sequence[object],
 ) -> Iterator[str]:
-    """The remarks on a start whose processes claim ``ranks`` and ``worlds`` (None: not known)."""
+    """The remarks on a start whose processes claim ``ranks`` and ``worlds`` (None: not known).
+
+    Processes that start no group are left out of both.
+    """
     yield from _gaps(ranks, worlds)
     yield from _reached(program, start, launcher)
     yield from _count(program, start)
@@ -113,6 +116,8 @@ def _reached(program: Program, start: Start, launcher: str | None) -> Iterator[s
 def _condition(condition: Value, truth: bool, module: Module) -> str:
     if isinstance(condition, EnvHas):
         return f"{condition.name} was not set"
+    if isinstance(condition, Input) and condition.spec is not None:
+        return f"{flag(condition)} was {'' if truth else 'not '}given"
     if condition.origin is None:
         return "it did"
     line = at(condition.origin, module).removeprefix(", ")
@@ -188,8 +193,12 @@ def _needed(
         arrived = [one for one in made.arrivals if one.obstacle is None]
         ranks = [number(one.place, one.group, "rank", module).value for one in arrived]
         worlds = {number(one.place, one.group, "world_size", module).value for one in arrived}
-        return not made.supposed and set(ranks) == set(range(count)) and worlds == {count}
+        free = all(exported_by_hand(condition) for condition, _ in made.supposed)
+        return free and set(ranks) == set(range(count)) and worlds == {count}
 
+    for condition, truth in start.supposed:
+        if isinstance(condition, Input) and truth:
+            wanted[condition.name] = "true"
     if not right(wanted):
         return {}
     for name in list(wanted):

@@ -9,7 +9,7 @@ from ddplint.program import launchers
 from ddplint.program.events import Event, Spawn
 from ddplint.program.group import Group
 from ddplint.program.launchers import HYDRA, MVAPICH, OPENMPI, RENDEZVOUS, SRUN, TORCHRUN, Launcher
-from ddplint.program.place import Place, typed_at, with_defaults
+from ddplint.program.place import EXPORTED, Place, typed_at, with_defaults
 from ddplint.program.program import Program
 from ddplint.program.received import Received, number, receive
 from ddplint.program.state import conditions
@@ -37,6 +37,11 @@ class Start:
     count: Received | None
     devices: Mapping[int, Sequence[Event]]
     groups: tuple[Group, ...]
+
+    @property
+    def arrived(self) -> int:
+        """How many processes get to a process group."""
+        return sum(arrival.obstacle is None for arrival in self.arrivals)
 
     @property
     def name(self) -> str:
@@ -81,9 +86,7 @@ def _arrived(start: Start, program: Program) -> tuple[int, int]:
 
 def exported_by_hand(condition: Value) -> bool:
     """Whether a condition asks for a variable that no launcher sets, so that a person may well have exported it."""
-    return isinstance(condition, EnvHas) and (
-        launchers.owner(condition.name) is None or condition.name in ("MASTER_ADDR", "MASTER_PORT")
-    )
+    return isinstance(condition, EnvHas) and (launchers.owner(condition.name) is None or condition.name in EXPORTED)
 
 
 def called_groups(program: Program) -> list[Group]:
@@ -128,7 +131,10 @@ def _launchers(launcher: str | None, mentioned: set[Launcher]) -> list[Launcher]
 def _only_typed(groups: Sequence[Group]) -> bool:
     """Whether ranks come from the command line alone: then a person starts every process."""
     parts = list(with_defaults([group.rank for group in groups if group.rank is not None]))
-    return any(isinstance(part, Input) for part in parts) and not any(isinstance(part, EnvVar) for part in parts)
+    # torch.distributed.launch passes --local_rank
+    return any(isinstance(part, Input) and part.name != "local_rank" for part in parts) and not any(
+        isinstance(part, EnvVar) for part in parts
+    )
 
 
 def start_with(

@@ -42,7 +42,9 @@ def write_text(table: RankTable, script: str, nnodes: int, nproc_per_node: int, 
         fits = width is None or all(line.cell_len <= width for line in beside)
         if not fits:
             beside = [
-                line.copy().append(f"  {arrow} " * bool(row) + " ".join(str(numbers[one]) for one in row), style="red")
+                line.copy().append(
+                    f"  {arrow} " * bool(row) + " ".join(map(str, sorted(numbers[one] for one in row))), style="red"
+                )
                 for line, row in zip(grid[1:], single, strict=True)
             ]
             notes += [(f"{arrow} {number}", one, "red") for one, number in numbers.items()]
@@ -135,11 +137,13 @@ def _wrapped(lead: str, text: str, width: int | None) -> list[str]:
     """A note on as many lines as the terminal needs, the later ones indented like the first."""
     if width is None:
         return [lead + text]
-    return textwrap.wrap(
-        text,
+    # What is to be typed stays in one piece: a no-break space holds it together while the lines are cut.
+    lines = textwrap.wrap(
+        text.replace("--set ", "--set\u00a0"),
         width,
         initial_indent=lead,
         subsequent_indent=" " * (len(lead) if lead.strip() else 4),
         break_long_words=False,
         break_on_hyphens=False,
     )
+    return [line.replace("\u00a0", " ") for line in lines]
