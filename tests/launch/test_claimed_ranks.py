@@ -85,14 +85,16 @@ def predicted(script: Path, nodes: int) -> list[tuple[int, int]]:
 
 def findings(script: Path) -> list[dict[str, Any]]:
     """What ddplint reports."""
-    found: list[dict[str, Any]] = ddplint("check", "--isolated", "--exit-zero", str(script))["findings"]
+    # Under a name of its own: what lies in a folder of tests passes for a test, which runs on one machine by design.
+    words = ("check", "--isolated", "--exit-zero", "--stdin-filename", "train.py", "-")
+    found: list[dict[str, Any]] = ddplint(*words, stdin=script.read_bytes())["findings"]
     return found
 
 
-def ddplint(*words: str) -> Any:
+def ddplint(*words: str, stdin: bytes = b"") -> Any:
     """The JSON that a command prints."""
     command = [sys.executable, "-m", "ddplint", *words, "--output-format", "json"]
-    return json.loads(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
+    return json.loads(subprocess.run(command, input=stdin, capture_output=True, check=True, timeout=60).stdout)
 
 
 @dataclass(frozen=True)
