@@ -96,6 +96,11 @@ def _no_collector() -> Iterator[None]:
             gc.enable()
 
 
+def _allow_deep_trees() -> None:
+    """Walking and positions take several Python frames for each of the levels that too_deep() lets through."""
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), _RECURSION))
+
+
 class UnusableScriptError(Exception):
     """A script of which no rank table can be made; the text says why."""
 
@@ -118,6 +123,7 @@ def rank_table(
     if sources:
         from ddplint.program import load_project
 
+        _allow_deep_trees()
         project = load_project(sources, run.settings)
         for problem in project.problems:
             run.unusable(problem.path, problem.message, problem.position)
@@ -212,8 +218,7 @@ class _Run:
         from ddplint.rules import registry
 
         rules = [rule for code, rule in registry().items() if self.enabled(code)]
-        # Walking and positions take several Python frames for each of the levels that too_deep() lets through.
-        sys.setrecursionlimit(max(sys.getrecursionlimit(), _RECURSION))
+        _allow_deep_trees()
         for project in self.projects(sources):
             for problem in project.problems:
                 self.unusable(problem.path, problem.message, problem.position)

@@ -48,6 +48,15 @@ def test_unusable_scripts(command: Command) -> None:
         assert outcome.err.startswith(f"ddplint: error: {message}")
 
 
+def test_deep_code(command: Command) -> None:
+    Path("deep.py").write_text(
+        f"import torch.distributed as dist\nx = {'(' * 190}1{')' * 190}\ny = {' + '.join(['x'] * 1500)}\n"
+        "dist.init_process_group('nccl', rank=x, world_size=y)\n"
+    )
+    outcome = command("ranks", "deep.py", "--nnodes", "1", "--nproc-per-node", "1")
+    assert (outcome.code, outcome.err) == (0, "")
+
+
 def test_what_the_model_is_asked(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
 
