@@ -31,6 +31,7 @@ from ddplint.program.values import (
     Op,
     Origin,
     Partial,
+    Scope,
     Unknown,
     Value,
     choose,
@@ -172,7 +173,10 @@ def _f_string(run: Run, node: cst.FormattedString) -> Value:
         if isinstance(part, cst.FormattedStringText):
             parts.append(Const(part.value, run.origin(part)))
         elif isinstance(part, cst.FormattedStringExpression):
-            parts.append(evaluate(run, part.expression))
+            value = evaluate(run, part.expression)
+            if part.format_spec or part.equal or part.conversion not in (None, "s"):
+                value = Unknown("a formatted value", run.origin(part), uses=(value,), type="str")
+            parts.append(value)
     return text(run, parts, node)
 
 
@@ -433,6 +437,11 @@ def _await(run: Run, node: cst.Await) -> Value:
 
 
 def _comprehension(run: Run, node: cst.ListComp | cst.SetComp | cst.GeneratorExp) -> Value:
+    with run.within(Scope(run.module, {}, run.scope)):  # its variables are its own
+        return _elements(run, node)
+
+
+def _elements(run: Run, node: cst.ListComp | cst.SetComp | cst.GeneratorExp) -> Value:
     loop = node.for_in
     iterable = evaluate(run, loop.iter)
     origin = run.origin(node)
@@ -457,9 +466,15 @@ def _comprehension(run: Run, node: cst.ListComp | cst.SetComp | cst.GeneratorExp
 
 
 def _dict_comprehension(run: Run, node: cst.DictComp) -> Value:
+    with run.within(Scope(run.module, {}, run.scope)):
+        return _pairs(run, node)
+
+
+def _pairs(run: Run, node: cst.DictComp) -> Value:
     loop = node.for_in
     iterable = evaluate(run, loop.iter)
-    if not (isinstance(iterable, Items) and len(iterable.values) <= 32 and not loop.ifs):
+    single = not loop.ifs and loop.inner_for_in is None
+    if not (isinstance(iterable, Items) and len(iterable.values) <= 32 and single):
         return Unknown("a dict comprehension", run.origin(node))
     made = Object("dict", run.origin(node))
     for value in iterable.values:
@@ -493,9 +508,22 @@ def bind(run: Run, target: cst.BaseExpression, value: Value, node: cst.CSTNode |
         run.set_attribute(evaluate(run, target.value), target.attr.value, value)
     elif isinstance(target, cst.Subscript):
         owner, key = evaluate(run, target.value), subscript_key(run, target)
+        if isinstance(owner, Items):
+            changed = _with_element(run, owner, key, value, target)
+            if isinstance(target.value, (cst.Name, cst.Attribute)):
+                bind(run, target.value, changed)
         set_item(run, owner, key, Argument(value, node or target), target)
     elif isinstance(target, (cst.Tuple, cst.List)):
         _unpack(run, target, value)
+
+
+def _with_element(run: Run, owner: Items, key: Value, value: Value, node: cst.CSTNode) -> Value:
+    """A list after ``list[key] = value``."""
+    if isinstance(key, Const) and isinstance(key.value, int) and -len(owner.values) <= key.value < len(owner.values):
+        values = list(owner.values)
+        values[key.value] = value
+        return Items(tuple(values), run.origin(node))
+    return Unknown("a list that was changed", run.origin(node), uses=(owner, value))
 
 
 def set_item(run: Run, owner: Value, key: Value, argument: Argument, node: cst.CSTNode) -> None:
@@ -519,8 +547,11 @@ def update(run: Run, owner: Object, other: Value, node: cst.CSTNode) -> None:
 
 def _unpack(run: Run, target: cst.Tuple | cst.List, value: Value) -> None:
     elements = target.elements
+    starred = any(isinstance(element, cst.StarredElement) for element in elements)
     for position, element in enumerate(elements):
-        if isinstance(value, Items) and len(value.values) == len(elements):
+        if starred:
+            part: Value = Unknown("an unpacked element", run.origin(element), uses=(value,))
+        elif isinstance(value, Items) and len(value.values) == len(elements):
             part = value.values[position]
         elif isinstance(value, Op):
             part = arithmetic.operation("item", (value, Const(position)), value.origin)
