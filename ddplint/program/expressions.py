@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import libcst as cst
 
 from ddplint.program import arithmetic
-from ddplint.program.events import Argument
+from ddplint.program.events import Argument, Arguments
 from ddplint.program.state import assume
 from ddplint.program.values import (
     FALSE,
@@ -26,6 +26,7 @@ from ddplint.program.values import (
     Index,
     Input,
     Items,
+    Method,
     ModuleValue,
     Object,
     Op,
@@ -423,7 +424,25 @@ def _call(run: Run, node: cst.Call) -> Value:
     callee = evaluate(run, node.func)
     if isinstance(callee, External) and callee.name == "super":
         return Unknown("super()", run.origin(node))
-    return run.call(callee, run.arguments(node), node)
+    arguments = run.arguments(node)
+    result = run.call(callee, arguments, node)
+    if isinstance(callee, Method) and callee.name in _CHANGE_LISTS and isinstance(node.func, cst.Attribute):
+        _change_list(run, callee, arguments, node.func.value)
+    return result
+
+
+_CHANGE_LISTS = frozenset(("append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse"))
+
+
+def _change_list(run: Run, method: Method, arguments: Arguments, target: cst.BaseExpression) -> None:
+    """``numbers.append(n)``: the variable holds another list now."""
+    if not isinstance(method.owner, Items) or not isinstance(target, (cst.Name, cst.Attribute)):
+        return
+    added = arguments.value(None, 0)
+    changed: Value = Unknown("a list that was changed", run.origin(target), uses=(method.owner,))
+    if method.name == "append" and added is not None and not run.loop_regions:
+        changed = Items((*method.owner.values, added), method.owner.origin)
+    bind(run, target, changed)
 
 
 def _walrus(run: Run, node: cst.NamedExpr) -> Value:
