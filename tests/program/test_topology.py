@@ -647,7 +647,7 @@ def test_torchrun_verdict(text: str) -> None:
     if group.rank_failure is not None:
         assert repeats(jobs)
         check_counterexample(group, jobs)
-    elXX
+    elif all_known(group, TORCHRUN) and not any(word in text for word in ("NNODES", "NODE_RANK", "setdefault")):
         assert not repeats(jobs)
 
 
