@@ -93,10 +93,20 @@ def typed_remainders(program: Program) -> Iterator[Remainder]:
     """Device indices taken modulo a number of GPUs that somebody typed and nothing checks."""
     for run in program.runs:
         for event in run.events:
-            if event.kind != "device":
+            if event.kind == "device":
+                index = event.arguments["index"].value
+            elif event.kind == "store" and event.name == "CUDA_VISIBLE_DEVICES":
+                index = _core(event.arguments["value"].value)
+            else:
                 continue
-            index = event.arguments["index"].value
             if not (isinstance(index, Op) and index.name == "mod"):
                 continue
             if _typed(index.args[1]) and not _checked(run, index.args[1]):
                 yield Remainder(event, index.args[1])
+
+
+def _core(value: Value) -> Value:
+    """The number in ``str(n)`` or ``f"{n}"``."""
+    while isinstance(value, Op) and value.name in ("str", "format") and len(value.args) == 1:
+        value = value.args[0]
+    return value

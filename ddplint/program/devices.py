@@ -13,7 +13,7 @@ from ddplint.program.group import Check, Judge, Judgement, Verdict
 from ddplint.program.launchers import Role
 from ddplint.program.program import Program
 from ddplint.program.topology import Infeasible, Process, Question, Topology
-from ddplint.program.values import EnvVar, Index, Symbol, Value, walk
+from ddplint.program.values import EnvVar, Index, Op, Symbol, Value, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ def out_of_range(program: Program) -> Iterator[Use]:
 
 def _may_count_all(index: Value) -> bool:
     """Whether a global rank can be in an index at all: a bare counter of spawned children or LOCAL_RANK is none."""
-    if isinstance(index, Index):
-        return False
+    if isinstance(index, Index) or (isinstance(index, Op) and index.name == "mod"):
+        return False  # a remainder by a typed number of GPUs is DDP105's
     return any(
         isinstance(part, Index)
         or (isinstance(part, EnvVar) and launchers.meaning(part.name) is not Role.LOCAL_RANK)

@@ -22,7 +22,9 @@ _NODE_FLAGS = re.compile(
     r"--nnodes[= ]\"?(?:\d+:)?([2-9]|\d\d|\$)|#SBATCH\s+(--nodes|-N)[= ]\s*([2-9]|\d\d)|--num_machines[= ]([2-9]|\d\d)"
 )
 _TORCHRUN = re.compile(r"\btorchrun\b|torch\.distributed\.(run|elastic)\b")
-_TEST_FILE = re.compile(r"(^|/)(tests?|testing)/|(^|/)(test_[^/]*|[^/]*_test|conftest)\.py$")
+_TEST_WORDS = frozenset(("pytest", "unittest", "TestCase", "MultiProcessTestCase"))
+_TEST_FOLDER = re.compile(r"(^|/)(unit_)?(tests?|testing)/")
+_TEST_FILE = re.compile(r"(^|/)(unit_)?(tests?|testing)/|(^|/)(test_[^/]*|[^/]*_test|conftest)\.py$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +80,11 @@ def _reasons(program: Program) -> Iterable[str]:
 
 
 def _is_test(program: Program) -> bool:
+    """Tests run on one machine by design. A name alone shows nothing: people call training scripts `resnet_test.py`."""
     if not _TEST_FILE.search(program.path):
         return False
-    return bool(program.module.words & {"pytest", "unittest", "TestCase", "MultiProcessTestCase"}) or any(
-        facts.name.startswith("test") for facts in program.module.functions.values()
-    )
+    words = program.module.words
+    if words & _TEST_WORDS or any(facts.name.startswith("test_") for facts in program.module.functions.values()):
+        return True
+    in_test_folder = _TEST_FOLDER.search(program.path) is not None
+    return in_test_folder and not (words & {"argparse", "click", "typer"} and "__name__" in words)

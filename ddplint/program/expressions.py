@@ -68,6 +68,8 @@ def external(run: Run, name: str, origin: Origin) -> Value:
         return run.environ
     if name.endswith(".FLAGS") and "flags" in name:
         return run.flags
+    if name == "sys.platform":
+        return Const("linux", origin)  # where NCCL and every launcher known here run
     return External(canonical(name), origin)
 
 
@@ -370,7 +372,10 @@ def _membership(run: Run, item: Value, container: Value, node: cst.CSTNode) -> V
             return Const(item.value in container.fields, run.origin(node))
     if isinstance(container, Items):
         result: Value = FALSE
+        both_types = any(value.type == "str" for value in container.values)
         for value in container.values:
+            if both_types and value.type != "str":
+                continue  # `in (0, "0")`: written for both, and a string equals only the second
             result = both("or", result, compare(run, "eq", item, value, node))
         return result
     return arithmetic.operation("in", (item, container), run.origin(node))

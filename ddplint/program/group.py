@@ -22,6 +22,7 @@ from ddplint.program.values import (
     Index,
     Input,
     Method,
+    Op,
     Unknown,
     Value,
     walk,
@@ -303,7 +304,10 @@ class Group(Judge):
 
     @cached_property
     def single_process(self) -> bool:
-        """A group of one, as the script says itself."""
+        """A group of one, as the script says itself; or one that only pretends (torch's ``fake`` backend)."""
+        backend = self.event.arguments.get("backend")
+        if backend is not None and isinstance(backend.value, Const) and backend.value.value == "fake":
+            return True
         return isinstance(self.world_size, Const) and self.world_size.value == 1
 
     @cached_property
@@ -315,8 +319,9 @@ class Group(Judge):
         spawns = self.event.context
         if not spawns or self.world_size is None or spawns[-1].count is None or spawns[-1].index is None:
             return None
-        if isinstance(spawns[-1].count.value, Input) and spawns[-1].count.value.id == self.world_size.id:
-            return None  # one typed number for both: they agree, whatever it is
+        count = spawns[-1].count.value
+        if count.id == self.world_size.id and not (isinstance(count, Op) and count.name == "mul"):
+            return None  # one number for both: they agree, whatever it is
         scenario = self.scenarios[0]
         alone = [self.judge(scenario, Topology(1, size), self.world_is_right) for size in (4, 2)]
         if any(judged.verdict is Verdict.UNKNOWN for judged in alone):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ddplint.program.group import Group, sources
 from ddplint.program.program import Program
@@ -93,8 +93,9 @@ def written(value: Value, origin: Origin) -> list[Written]:
 def _collect(value: Value, origin: Origin, option: Input | None, found: list[Written]) -> None:
     if isinstance(value, Choice):
         asked = next((part for part in walk(value.condition) if isinstance(part, Input)), None)
-        _collect(value.then, origin, option or asked, found)
-        _collect(value.other, origin, option or asked, found)
+        for side, truth in ((value.then, True), (value.other, False)):
+            if not _opted_in(value.condition, truth):
+                _collect(side, origin, option or asked, found)
     elif isinstance(value, Const) and isinstance(value.value, (str, int)) and not isinstance(value.value, bool):
         found.append(Written(str(value.value), value.origin or origin, option))
     elif isinstance(value, Input) and value.spec is not None and value.spec.default is not None:
@@ -105,16 +106,33 @@ def _collect(value: Value, origin: Origin, option: Input | None, found: list[Wri
         _collect(value.args[0], origin, option, found)
 
 
+def _opted_in(condition: Value, truth: bool) -> bool:
+    """Whether somebody must type a special value to get here (``dist_url == "auto"``), or the environment be empty."""
+    if _falls_back(condition, truth):
+        return True
+    if not (isinstance(condition, Op) and condition.name == "eq" and truth):
+        return False
+    for one, two in (condition.args, condition.args[::-1]):
+        if isinstance(one, Input) and isinstance(two, Const) and isinstance(two.value, str):
+            default = one.spec.default if one.spec else None
+            return default is None or default.id != two.id
+    return False
+
+
 def url_parts(value: Value, origin: Origin) -> tuple[list[Written], list[Written]]:
     """The literal hosts and the literal ports of an ``init_method`` URL."""
     hosts: list[Written] = []
     ports: list[Written] = []
     if isinstance(value, Choice):
-        for side in (value.then, value.other):
-            more = url_parts(side, origin)
-            hosts += more[0]
-            ports += more[1]
+        for side, truth in ((value.then, True), (value.other, False)):
+            if not _opted_in(value.condition, truth):
+                more = url_parts(side, origin)
+                hosts += more[0]
+                ports += more[1]
         return hosts, ports
+    if isinstance(value, Input) and value.spec is not None and isinstance(value.spec.default, Op):
+        typed = url_parts(value.spec.default, value.spec.origin)
+        return tuple([replace(one, option=value) for one in side] for side in typed)  # type: ignore[return-value]
     if isinstance(value, Op) and value.name == "format":
         return _formatted_url(value, origin)
     for text in written(value, origin):

@@ -68,8 +68,15 @@ def call(run: Run, name: str, arguments: Arguments, node: cst.CSTNode) -> Value:
         run.record("managed", node, name=name)
     if name.startswith("torch."):
         _use_device(run, arguments.get("device"), node, "device")
+    if arguments.keyword and name.endswith(_RECORDS):
+        fields: dict[object, Value] = {key: argument.value for key, argument in arguments.keyword.items()}
+        return Object("instance", run.origin(node), fields=fields)
     uses = tuple(argument.value for argument in (*arguments.positional, *arguments.keyword.values()))
     return Unknown(f"what {name}() returns", run.origin(node), uses=uses)
+
+
+# Constructors whose keyword arguments are the fields of what they make: HParams, EasyDict, AttrDict, Namespace, Munch.
+_RECORDS = ("HParams", "Dict", "Namespace", "Munch", "Bunch")
 
 
 # Constructors and calls that start the process group themselves, or hand it to a launcher of their own.
@@ -128,6 +135,8 @@ def _pure(name: str) -> _Model:
         values = tuple(argument.value for argument in arguments.positional)
         if arguments.open or not values:
             return Unknown(f"the result of {name}()", run.origin(node), uses=values)
+        if name == "len" and isinstance(values[0], Items):
+            return Const(len(values[0].values), run.origin(node))
         if len(values) == 1 and name in ("min", "max"):
             if not isinstance(values[0], Items):
                 return Unknown(f"the {name} of a sequence", run.origin(node), uses=values)

@@ -34,8 +34,11 @@ _EFFECTS = frozenset("environ putenv init_process_group spawn start_processes Pr
 
 # What the bytes of a module must hold for it to be worth a parse when a followed script imports it.
 _RANKS = re.compile(
-    rb"rank|world_size|torch\.distributed|environ|nnodes|num_nodes|master_addr|MASTER_|argparse|ngpus|local"
+    rb"rank|world_size|torch\.distributed|environ|nnodes|num_nodes|master_addr|MASTER_|argparse|ngpus|local|device_count"
 )
+
+# A package's __init__.py up to this many bytes is parsed for what it re-exports.
+_FRONT = 16_000
 
 # How many folders above a script may be the root that its absolute imports start from.
 _ROOTS = 5
@@ -143,7 +146,7 @@ class Project:
         if path not in self._modules:
             self._modules[path] = None  # an import cycle finds nothing new
             source = self._source(path)
-            if source is not None and _RANKS.search(source.data):
+            if source is not None and (_RANKS.search(source.data) or _re_exports(source)):
                 with suppress(SyntaxProblem):
                     self._modules[path] = parse(source)
         return self._modules[path]
@@ -164,6 +167,12 @@ class Project:
     def has_effects(self, module: Module) -> bool:
         """Whether importing a module may touch the environment or the process group."""
         return bool(module.top_words & _EFFECTS)
+
+
+def _re_exports(source: Source) -> bool:
+    """Whether a file is a package's front: it mostly hands on names of the modules below it."""
+    is_front = source.file is not None and source.file.name == "__init__.py"
+    return is_front and len(source.data) < _FRONT and b"import" in source.data
 
 
 def _shown(path: str) -> str:

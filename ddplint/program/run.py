@@ -56,6 +56,11 @@ _REPEATS = 6
 _SMALL = 8
 
 
+_MAPPINGS = frozenset(
+    ("dict", "argparse.Namespace", "types.SimpleNamespace", "easydict.EasyDict", "collections.UserDict")
+)
+
+
 class PathEnds(Exception):
     """The process ends here: ``sys.exit()``, a call that always raises, or a required variable that cannot exist."""
 
@@ -328,6 +333,13 @@ class Run:
             return Unknown(f"what {facts.qualified}() yields", origin)
         return result
 
+    def _first_argument(self, facts: FunctionFacts, bound: Value) -> Value:
+        """``self``, or ``cls`` for a class method."""
+        if facts.cls is None or not _decorated(facts, "classmethod") or not isinstance(bound, Object):
+            return bound
+        cls = bound.cls or facts.cls
+        return Class(cls, self.load(cls.module), bound.origin)
+
     def _again(self, facts: FunctionFacts) -> bool:
         if facts.statements <= _SMALL:
             return True
@@ -339,8 +351,8 @@ class Run:
         names: Table = {}
         positional = [*params.posonly_params, *params.params]
         given = [argument.value for argument in arguments.positional]
-        if function.bound is not None and not _is_static(facts):
-            given.insert(0, function.bound)
+        if function.bound is not None and not _decorated(facts, "staticmethod"):
+            given.insert(0, self._first_argument(facts, function.bound))
         for param, value in zip(positional, given, strict=False):
             names[param.name.value] = value
         if isinstance(params.star_arg, cst.Param):
@@ -352,7 +364,7 @@ class Run:
         if params.star_kwarg is not None:
             names[params.star_kwarg.name.value] = Object("dict", None, fields=extra)
         missing = [param for param in (*positional, *params.kwonly_params) if param.name.value not in names]
-        if any(param.default is None for param in missing) and facts.node.decorators:
+        if missing and facts.node.decorators:
             for name, value in options.decorator_inputs(self, facts).items():
                 names.setdefault(name, value)
         for param in missing:
@@ -444,11 +456,11 @@ class Run:
             return instance
         declared = self.declared_fields(cls.facts)
         first = arguments.value(None, 0)
-        if not declared and isinstance(first, Object) and first.kind in ("dict", "namespace", "config"):
-            if first.kind != "dict":
+        if isinstance(first, Object) and self._is_mapping(cls):
+            if first.kind in ("namespace", "config"):
                 return first  # a wrapper around parsed options: the same fields under another name
-            for key, value in first.fields.items():
-                self.state.write(instance.fields, key, value)
+            for key, item in first.fields.items():
+                self.state.write(instance.fields, key, item)
         for position, (name, _, default) in enumerate(declared):
             value = arguments.value(name, position) or default
             if value is None or (arguments.open and arguments.value(name, position) is None):
@@ -458,6 +470,12 @@ class Run:
         if isinstance(post, Function):
             self.invoke(post, Arguments(), node)
         return instance
+
+    def _is_mapping(self, cls: Class) -> bool:
+        """Whether a class is a dict whose items are read as attributes: what people wrap around options."""
+        with self.within(cls.scope or self.load(cls.facts.module)):
+            bases = [self.evaluate(base.value) for base in cls.facts.node.bases]
+        return any(isinstance(base, External) and base.name in _MAPPINGS for base in bases)
 
     def bases(self, cls: ClassFacts) -> Iterator[ClassFacts]:
         """The project classes that a class derives from, nearest first, without itself."""
@@ -524,6 +542,8 @@ class Run:
             return self._object_attribute(owner, name, origin)
         if isinstance(owner, Class):
             found = self.member(None, owner.facts, name)
+            if isinstance(found, Function) and _decorated(found.facts, "classmethod"):
+                return Function(found.facts, found.scope, owner, origin)
             return found if found is not None else Method(owner, name, origin)
         if isinstance(owner, Input) and owner.spec is None:
             found = self.attributes.get((owner.id, name))
@@ -598,9 +618,9 @@ def presence(value: Value) -> Value:
     return Const(True)
 
 
-def _is_static(facts: FunctionFacts) -> bool:
+def _decorated(facts: FunctionFacts, name: str) -> bool:
     return any(
-        isinstance(decorator.decorator, cst.Name) and decorator.decorator.value == "staticmethod"
+        isinstance(decorator.decorator, cst.Name) and decorator.decorator.value == name
         for decorator in facts.node.decorators
     )
 

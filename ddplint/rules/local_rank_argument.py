@@ -27,6 +27,8 @@ class LocalRankArgument(Rule):
         for option, decides in arguments.local_rank_options(program):
             assert option.spec is not None
             default = option.spec.default
+            # without a default the script can see that nobody passed it, and most do
+            given = default is not None and default.type != "none"
             shown = (
                 f" and it is {default.value!r} in every process"
                 if default is not None and hasattr(default, "value")
@@ -37,7 +39,7 @@ class LocalRankArgument(Rule):
                 option.spec.origin,
                 f"torchrun passes no {option.spec.flags[0]}{shown}; torch.distributed.launch passes --local-rank "
                 "since torch 2.0, which this parser refuses",
-                severity=Severity.ERROR if decides and program.evidence.torchrun else Severity.WARNING,
+                severity=Severity.ERROR if decides and given and program.evidence.torchrun else Severity.WARNING,
                 help="accept '--local_rank', '--local-rank' and read the default from the environment: "
                 "default=int(os.environ.get('LOCAL_RANK', 0))",
             )

@@ -41,7 +41,8 @@ class UncheckedGpuCount(Rule):
                 notes=words.chain(program, count.value, "the count", Origin(spawn.event.module, count.node)),
             )
         for remainder in counts.typed_remainders(program):
-            index = remainder.event.arguments["index"]
+            arguments = remainder.event.arguments
+            index = arguments.get("index") or arguments["value"]
             yield program.finding(
                 self,
                 Origin(remainder.event.module, index.node),

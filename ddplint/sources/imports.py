@@ -29,12 +29,11 @@ def imported_words(data: bytes) -> set[bytes]:
 
 
 def module_words(paths: Iterable[str]) -> set[bytes]:
-    """The words by which files are imported: their own name, or their folder's for a package."""
+    """The words by which files are imported: their own name, and their folder's, whose package may re-export them."""
     words: set[bytes] = set()
     for path in paths:
         folder, name = os.path.split(path)
-        stem = name.removesuffix(".py")
-        words.add(os.fsencode(os.path.basename(folder) if stem == "__init__" else stem))
+        words.update((os.fsencode(name.removesuffix(".py")), os.fsencode(os.path.basename(folder))))
     return words
 
 
