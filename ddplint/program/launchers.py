@@ -107,7 +107,7 @@ OPENMPI = Launcher(
         "OMPI_COMM_WORLD_NODE_RANK": Role.LOCAL_RANK,
         "OMPI_COMM_WORLD_SIZE": Role.WORLD_SIZE,
         "OMPI_COMM_WORLD_LOCAL_SIZE": Role.LOCAL_WORLD_SIZE,
-        "OMPI_UNIVERSE_SIZE": Role.WORLD_SIZE,
+        "OMPI_UNIVERSE_SIZE": Role.OTHER,  # slots, not processes
         "PMIX_RANK": Role.RANK,
     },
 )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from ddplint.program import arithmetic
 from ddplint.program.events import Arguments
 from ddplint.program.values import (
     Class,
@@ -23,6 +24,7 @@ from ddplint.program.values import (
     Origin,
     Unknown,
     Value,
+    choose,
 )
 
 if TYPE_CHECKING:
@@ -75,6 +77,18 @@ def _type_of_default(default: Value | None) -> str | None:
     return default.type
 
 
+def _or_variable(run: Run, arguments: Arguments, default: Value | None, node: cst.CSTNode) -> Value | None:
+    """The default, or the environment variable that comes before it (``envvar=`` of click and typer)."""
+    name = arguments.value("envvar") or arguments.value("env_var")
+    if not (isinstance(name, Const) and isinstance(name.value, str)):
+        return default
+    origin = Origin(run.module, node)
+    has = run.has_variable(run.environ, name.value, origin)
+    value = run.read_variable(run.environ, name.value, origin, required=False)
+    number = arithmetic.integer(value, origin) if default is not None and default.type == "int" else value
+    return choose(has, number, default or Const(None), origin)
+
+
 def add_argument(run: Run, parser: Object, arguments: Arguments, node: cst.CSTNode) -> None:
     """``parser.add_argument("--world-size", type=int, default=1)``: one more field of the parser."""
     flags: list[str] = []
@@ -91,7 +105,7 @@ def add_argument(run: Run, parser: Object, arguments: Arguments, node: cst.CSTNo
         return
     action = arguments.value("action")
     action_name = action.value if isinstance(action, Const) else None
-    default = arguments.value("default")
+    default = _or_variable(run, arguments, arguments.value("default"), node)
     kind = arguments.value("type")
     declared: str | None = None
     if isinstance(kind, External):
@@ -283,8 +297,9 @@ def parameter_inputs(run: Run, facts: FunctionFacts, parser: str) -> dict[str, V
         default: Value | None = None
         if param.default is not None:
             default = run.evaluate(param.default)
-            if isinstance(default, Unknown) and isinstance(param.default, cst.Call) and param.default.args:
-                default = run.evaluate(param.default.args[0].value)  # typer.Option(1, "--nodes")
+            if isinstance(default, Unknown) and isinstance(param.default, cst.Call):
+                given = run.arguments(param.default)  # typer.Option(1, "--nodes", envvar="NNODES")
+                default = _or_variable(run, given, given.value("default", 0), param.default)
         annotation = param.annotation.annotation if param.annotation else None
         declared = _TYPES.get(annotation.value) if isinstance(annotation, cst.Name) else None
         name = param.name.value

@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ddplint.severity import Severity
 from ddplint.settings.selectors import Selector, specificity
+from ddplint.severity import Severity
 
 # Folders that hold other people's or generated code, or none at all. The patterns are those of .gitignore.
 DEFAULT_EXCLUDE = (

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, TypeVar
 
-from ddplint.severity import Severity
 from ddplint.settings.model import OUTPUT_FORMATS
 from ddplint.settings.selectors import Known, resolve, suggestion
+from ddplint.severity import Severity
 
 _T = TypeVar("_T")
 
