@@ -63,7 +63,7 @@ class Event:
 
     ``kind`` is one of ``init`` (``init_process_group``), ``spawn``, ``command`` (a child started with an environment
     of its own), ``device`` (a GPU chosen by index), ``store`` (a write to ``os.environ``), ``wrap`` (DDP), ``managed``
-    (a framework starts the process group), ``mixed`` (an environment string used as a number).
+    (a framework starts the process group), ``rpc`` (torch's RPC), ``mixed`` (an environment string used as a number).
     """
 
     kind: str

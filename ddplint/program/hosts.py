@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from ddplint.program.group import Group, sources
+from ddplint.program.group import Group, possible, sources
 from ddplint.program.program import Program
 from ddplint.program.state import Path
-from ddplint.program.values import Choice, Const, EnvHas, Input, Op, Origin, Value, walk
+from ddplint.program.values import Choice, Const, EnvHas, EnvVar, Input, Op, Origin, Value, walk
 
 _LOOPBACK = re.compile(r"^(localhost(\.localdomain)?|ip6-localhost|127(\.\d+){3}|::1|0\.0\.0\.0)$", re.I)
 _HOST = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$|^[0-9A-Fa-f:]+$")
@@ -44,8 +44,8 @@ def guarded(path: Path | None) -> bool:
 
 def _falls_back(condition: Value, truth: bool) -> bool:
     """Whether a condition holds only where the environment says nothing, or for a single process."""
-    if isinstance(condition, EnvHas):
-        return not truth
+    if isinstance(condition, (EnvHas, EnvVar)):
+        return not truth  # not set, or set to nothing
     if isinstance(condition, Op) and condition.name == "not":
         return _falls_back(condition.args[0], not truth)
     if isinstance(condition, Op) and condition.name in ("and", "or"):
@@ -81,10 +81,14 @@ def _counts_one(condition: Value, truth: bool) -> bool:
     return (name == "eq" and bound.value in (0, 1, -1)) or (name in ("lt", "le") and bound.value <= 2)
 
 
+# What a value may come down to where the script itself says what it is.
+_TOLD = (Const, Input, Op)
+
+
 def written(value: Value, origin: Origin) -> list[Written]:
     """The literals that a value may come down to; empty where the environment can decide it."""
-    if sources(value):
-        return []
+    if sources(value) or any(not isinstance(leaf, _TOLD) for leaf in possible(value)):
+        return []  # the environment decides, or something that the model does not know
     found: list[Written] = []
     _collect(value, origin, None, found)
     return found

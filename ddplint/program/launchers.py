@@ -15,7 +15,7 @@ from dataclasses import dataclass
 class Role(enum.Enum):
     """What a number counts, in torch's own words."""
 
-    RANK = "rank"
+    RANK = "global rank"
     LOCAL_RANK = "local rank"
     NODE_RANK = "node rank"
     WORLD_SIZE = "world size"

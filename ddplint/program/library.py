@@ -421,6 +421,12 @@ def _init_device_mesh(run: Run, arguments: Arguments, node: cst.CSTNode) -> Valu
     return Unknown("a device mesh", run.origin(node))
 
 
+@_models("torch.distributed.rpc.init_rpc")
+def _init_rpc(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
+    run.record("rpc", node, name="init_rpc")
+    return NONE
+
+
 @_models("torch.distributed.get_rank")
 def _get_rank(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
     if arguments.positional or arguments.keyword:

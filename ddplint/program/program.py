@@ -82,8 +82,12 @@ class Program:
 
     @property
     def judged_groups(self) -> tuple[Group, ...]:
-        """The groups that topology rules judge: none in a test, none where a framework starts the processes."""
-        return () if self.evidence.test or self.evidence.managed else self.groups
+        """The groups that topology rules judge: none in a test, none where a framework starts the processes.
+
+        None either where torch's RPC gives the processes different parts to play: their number is the script's design.
+        """
+        exempt = self.evidence.test or self.evidence.managed or bool(self.events("rpc"))
+        return () if exempt else self.groups
 
     def written_at(self, group: Group, argument: str, variable: str) -> Origin:
         """Where a group's rank, world size or address is given: the argument, else the last store, else the call."""

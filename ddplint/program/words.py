@@ -41,7 +41,7 @@ def describe(value: Value) -> str:
         return f"the argument {flag}" if not flag.startswith("-") else f"the option {flag}"
     if isinstance(value, EnvVar):
         role = launchers.meaning(value.name)
-        return f"{value.name}, the {role.value}," if role and role is not launchers.Role.OTHER else value.name
+        return f"{value.name} (the {role.value})" if role and role is not launchers.Role.OTHER else value.name
     if isinstance(value, Symbol):
         return _SYMBOLS.get(value.name, value.name)
     return f"`{code(value.origin)}`"
@@ -84,10 +84,10 @@ def chain(program: Program, value: Value, what: str, at: Origin) -> list[Note]:
 
 def sentence(value: Value) -> str:
     """:func:`describe` at the start of a sentence."""
-    text = describe(value).rstrip(",")
+    text = describe(value)
     return text[0].upper() + text[1:]
 
 
 def described_code(value: Value) -> str:
     """A computed value as its source text, anything else in words."""
-    return f"`{code(value.origin)}`" if isinstance(value, Op) and value.origin else describe(value).rstrip(",")
+    return f"`{code(value.origin)}`" if isinstance(value, Op) and value.origin else describe(value)

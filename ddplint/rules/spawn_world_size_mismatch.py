@@ -40,7 +40,7 @@ class SpawnWorldSizeMismatch(Rule):
                 self,
                 Origin(spawn.module, spawn.count.node),
                 f"{words.sentence(spawn.count.value)} says how many processes start, but each waits for "
-                f"{words.describe(group.world_size).rstrip(',')}: the start hangs until the missing ranks time out",
+                f"{words.describe(group.world_size)}: the start hangs until the missing ranks time out",
                 help="start exactly world_size processes on one node: nprocs=world_size",
                 notes=words.chain(program, group.world_size, "the world size", Origin(spawn.module, spawn.count.node)),
                 counterexample=group.counterexample(failure),
