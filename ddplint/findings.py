@@ -112,6 +112,7 @@ class InternalError:
     error: str
     traceback: str = field(repr=False, default="")
 
+
 __all__ = [
     "Applicability",
     "Counterexample",

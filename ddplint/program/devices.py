@@ -13,7 +13,7 @@ from ddplint.program.group import Check, Judge, Judgement, Verdict
 from ddplint.program.launchers import Role
 from ddplint.program.program import Program
 from ddplint.program.topology import Infeasible, Process, Question, Topology
-from ddplint.program.values import EnvVar, Index, Op, Symbol, Value, walk
+from ddplint.program.values import EnvVar, Index, Input, Op, Symbol, Value, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +56,18 @@ def _may_count_all(index: Value) -> bool:
     """Whether a global rank can be in an index at all: a bare counter of spawned children or LOCAL_RANK is none."""
     if isinstance(index, Index) or (isinstance(index, Op) and index.name == "mod"):
         return False  # a remainder by a typed number of GPUs is DDP105's
+    if not any(isinstance(part, (EnvVar, Input)) or _is_rank(part) for part in walk(index)):
+        return False  # computed from a counter of children alone: local, whatever it is multiplied by
     return any(
         isinstance(part, Index)
         or (isinstance(part, EnvVar) and launchers.meaning(part.name) is not Role.LOCAL_RANK)
-        or (isinstance(part, Symbol) and part.name == "group_rank")
+        or _is_rank(part)
         for part in walk(index)
     )
+
+
+def _is_rank(value: Value) -> bool:
+    return isinstance(value, Symbol) and value.name == "group_rank"
 
 
 def _in_range(index: Value) -> Check:

@@ -428,7 +428,7 @@ def item(run: Run, owner: Value, key: Value, node: cst.CSTNode) -> Value:
 def _call(run: Run, node: cst.Call) -> Value:
     callee = evaluate(run, node.func)
     if isinstance(callee, External) and callee.name == "super":
-        return Unknown("super()", run.origin(node))
+        return run.parent() or Unknown("super()", run.origin(node))
     arguments = run.arguments(node)
     result = run.call(callee, arguments, node)
     if isinstance(callee, Method) and callee.name in _CHANGE_LISTS and isinstance(node.func, cst.Attribute):

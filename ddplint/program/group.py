@@ -82,9 +82,16 @@ class Judge:
         if spawns:
             return (Scenario(None, spawns), Scenario(SRUN, spawns))
         found = [Scenario(launcher) for launcher in dict.fromkeys((TORCHRUN, *self.mentioned))]
+        if any(isinstance(part, Input) for value in self.values() for part in walk(value)) and self.mentioned:
+            found.append(Scenario(TORCHRUN, alone=True))
         if self._legacy:
             found.insert(0, Scenario(TORCHRUN, legacy=True))
         return (*found, Scenario(None))
+
+    @cached_property
+    def shared(self) -> frozenset[int]:
+        """The inputs that must be the same for every process, by what they are used for."""
+        return frozenset()
 
     @cached_property
     def path(self) -> tuple[tuple[Value, bool], ...]:
@@ -119,7 +126,7 @@ class Judge:
         """
         count = topology.nproc
         if scenario.spawns and scenario.spawns[-1].count is not None:
-            parent = Process(scenario, topology, 0, 0, answers, {}, count)
+            parent = Process(scenario, topology, 0, 0, answers, {}, count, self.shared)
             told = parent.evaluate(scenario.spawns[-1].count.value)
             if _is_int(told):
                 count = told
@@ -129,7 +136,7 @@ class Judge:
         for node in range(topology.nnodes):
             for local in range(count):
                 assumed: dict[int, bool] = {}
-                process = Process(scenario, topology, node, local, answers, assumed, count)
+                process = Process(scenario, topology, node, local, answers, assumed, count, self.shared)
                 if not _reaches(process, self.path, assumed):
                     return None
                 made.append(process)
@@ -190,8 +197,12 @@ class Judge:
         feasible = [one for one in judged if one.verdict is not Verdict.INFEASIBLE]
         if not self.event.context:
             written_for = [one for one in feasible if one.scenario.launcher in self.mentioned]
+            for launcher in dict.fromkeys(one.scenario.launcher for one in written_for):
+                ways = [one for one in written_for if one.scenario.launcher is launcher]
+                if all(one.verdict is Verdict.WRONG for one in ways):
+                    return ways[0]
             if written_for:
-                return next((one for one in written_for if one.verdict is Verdict.WRONG), None)
+                return None
         if feasible and all(one.verdict is Verdict.WRONG for one in feasible):
             return feasible[0]
         return None
@@ -234,6 +245,12 @@ class Group(Judge):
             return None
         value = self.event.environ.get(variable) or EnvVar(variable)
         return arithmetic.integer(value, value.origin)
+
+    @cached_property
+    def shared(self) -> frozenset[int]:
+        """The inputs of the world size: all processes must be told the same."""
+        size = self.world_size
+        return frozenset(part.id for part in walk(size) if isinstance(part, Input)) if size is not None else frozenset()
 
     @cached_property
     def rank(self) -> Value | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
+from ddplint.program import launchers
 from ddplint.program.group import Group, possible, sources
 from ddplint.program.program import Program
 from ddplint.program.state import Path
-from ddplint.program.values import Choice, Const, EnvHas, EnvVar, Input, Op, Origin, Value, walk
+from ddplint.program.values import Choice, Const, EnvHas, EnvVar, Input, Op, Origin, Value, negate, walk
 
 _LOOPBACK = re.compile(r"^(localhost(\.localdomain)?|ip6-localhost|127(\.\d+){3}|::1|0\.0\.0\.0)$", re.I)
 _HOST = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$|^[0-9A-Fa-f:]+$")
@@ -39,7 +40,20 @@ def guarded(path: Path | None) -> bool:
 
     ``if "MASTER_ADDR" not in os.environ``, the last branch of a launcher chain, ``if world_size == 1``.
     """
-    return any(_falls_back(condition, truth) for condition, truth in (path.items() if path else ()))
+    items = path.items() if path else []
+    there = {
+        launcher
+        for condition, truth in items
+        if isinstance(condition, EnvHas) and truth and (launcher := launchers.owner(condition.name)) is not None
+    }
+    for condition, truth in items:
+        if _falls_back(condition, truth):
+            missing = {launchers.owner(name) for name in sources(condition) if name not in launchers.RENDEZVOUS[2:]}
+            missing.discard(None)
+            # "torchrun did not start it" is no single-machine fallback where another launcher did
+            if not missing or not (there - missing):
+                return True
+    return False
 
 
 def _falls_back(condition: Value, truth: bool) -> bool:
@@ -85,34 +99,39 @@ def _counts_one(condition: Value, truth: bool) -> bool:
 _TOLD = (Const, Input, Op)
 
 
-def written(value: Value, origin: Origin) -> list[Written]:
+def written(value: Value, origin: Origin, path: Path | None = None) -> list[Written]:
     """The literals that a value may come down to; empty where the environment can decide it."""
     if sources(value) or any(not isinstance(leaf, _TOLD) for leaf in possible(value)):
         return []  # the environment decides, or something that the model does not know
     found: list[Written] = []
-    _collect(value, origin, None, found)
+    _collect(value, origin, None, found, path)
     return found
 
 
-def _collect(value: Value, origin: Origin, option: Input | None, found: list[Written]) -> None:
+def _collect(
+    value: Value, origin: Origin, option: Input | None, found: list[Written], path: Path | None = None
+) -> None:
     if isinstance(value, Choice):
         asked = next((part for part in walk(value.condition) if isinstance(part, Input)), None)
         for side, truth in ((value.then, True), (value.other, False)):
-            if not _opted_in(value.condition, truth):
-                _collect(side, origin, option or asked, found)
+            if not _opted_in(value.condition, truth, path):
+                _collect(side, origin, option or asked, found, path)
     elif isinstance(value, Const) and isinstance(value.value, (str, int)) and not isinstance(value.value, bool):
         found.append(Written(str(value.value), value.origin or origin, option))
     elif isinstance(value, Input) and value.spec is not None and value.spec.default is not None:
         default = value.spec.default
         if not sources(default):
-            _collect(default, value.spec.origin, value, found)
+            _collect(default, value.spec.origin, value, found, path)
     elif isinstance(value, Op) and value.name in ("str", "int"):
-        _collect(value.args[0], origin, option, found)
+        _collect(value.args[0], origin, option, found, path)
 
 
-def _opted_in(condition: Value, truth: bool) -> bool:
-    """Whether somebody must type a special value to get here (``dist_url == "auto"``), or the environment be empty."""
-    if _falls_back(condition, truth):
+def _opted_in(condition: Value, truth: bool, path: Path | None) -> bool:
+    """Whether somebody must type a special value to get here (``dist_url == "auto"``), or the environment be empty.
+
+    Or a test inside the branch let only one machine through: the path remembers what a branch implied.
+    """
+    if _falls_back(condition, truth) or _implied(condition, truth, path):
         return True
     if not (isinstance(condition, Op) and condition.name == "eq" and truth):
         return False
@@ -123,23 +142,35 @@ def _opted_in(condition: Value, truth: bool) -> bool:
     return False
 
 
-def url_parts(value: Value, origin: Origin) -> tuple[list[Written], list[Written]]:
+def _implied(condition: Value, truth: bool, path: Path | None) -> bool:
+    excluded = (negate(condition) if truth else condition).id
+    for known, holds in path.items() if path else ():
+        if holds and isinstance(known, Op) and known.name == "or" and known.args[0].id == excluded:
+            return any(_falls_back(part, True) for part in _conjuncts(known.args[1]))
+    return False
+
+
+def _conjuncts(value: Value) -> tuple[Value, ...]:
+    return value.args if isinstance(value, Op) and value.name == "and" else (value,)
+
+
+def url_parts(value: Value, origin: Origin, path: Path | None = None) -> tuple[list[Written], list[Written]]:
     """The literal hosts and the literal ports of an ``init_method`` URL."""
     hosts: list[Written] = []
     ports: list[Written] = []
     if isinstance(value, Choice):
         for side, truth in ((value.then, True), (value.other, False)):
-            if not _opted_in(value.condition, truth):
-                more = url_parts(side, origin)
+            if not _opted_in(value.condition, truth, path):
+                more = url_parts(side, origin, path)
                 hosts += more[0]
                 ports += more[1]
         return hosts, ports
     if isinstance(value, Input) and value.spec is not None and isinstance(value.spec.default, Op):
-        typed = url_parts(value.spec.default, value.spec.origin)
+        typed = url_parts(value.spec.default, value.spec.origin, path)
         return tuple([replace(one, option=value) for one in side] for side in typed)  # type: ignore[return-value]
     if isinstance(value, Op) and value.name == "format":
         return _formatted_url(value, origin)
-    for text in written(value, origin):
+    for text in written(value, origin, path):
         match = _URL.match(text.text)
         if match:
             hosts.append(Written(match.group(1).strip("[]"), text.origin, text.option))
@@ -168,6 +199,14 @@ def _formatted_url(value: Op, origin: Origin) -> tuple[list[Written], list[Writt
     elif len(value.args) > 1:
         ports += written(last, made)
     return hosts, ports
+
+
+def checked(program: Program, port: Written) -> bool:
+    """Whether a test looks at the option that a text is the default of: then an impossible one means "not given"."""
+    if port.option is None:
+        return False
+    wanted = port.option.id
+    return any(part.id == wanted for run in program.runs for check in run.checks for part in walk(check))
 
 
 def starts_group(program: Program) -> bool:

@@ -72,6 +72,9 @@ def call(run: Run, name: str, arguments: Arguments, node: cst.CSTNode) -> Value:
         fields: dict[object, Value] = {key: argument.value for key, argument in arguments.keyword.items()}
         return Object("instance", run.origin(node), fields=fields)
     uses = tuple(argument.value for argument in (*arguments.positional, *arguments.keyword.values()))
+    for used in uses:
+        if isinstance(used, Object) and used.kind == "parser":
+            return used  # it adds options of its own and hands the parser back
     return Unknown(f"what {name}() returns", run.origin(node), uses=uses)
 
 
@@ -369,7 +372,11 @@ def device_index(value: Value) -> Value | None:
         return None
     if isinstance(value, Choice):
         then, other = device_index(value.then), device_index(value.other)
-        return choose(value.condition, then, other) if then and other else then or other
+        if then is not None and other is not None:
+            return choose(value.condition, then, other)
+        # the CPU, or no device, on one side leaves the index of the other; anything unknown does not
+        left = value.other if then is not None else value.then
+        return then or other if isinstance(left, Const) else None
     return value if isinstance(value, (Op, Index, Input, Symbol)) and value.type in ("int", None) else None
 
 

@@ -34,7 +34,7 @@ _EFFECTS = frozenset("environ putenv init_process_group spawn start_processes Pr
 
 # What the bytes of a module must hold for it to be worth a parse when a followed script imports it.
 _RANKS = re.compile(
-    rb"rank|world_size|torch\.distributed|environ|nnodes|num_nodes|master_addr|MASTER_|argparse|ngpus|local|device_count"
+    rb"rank|world_size|torch\.distributed|environ|nnodes|num_nodes|master_addr|MASTER_|argparse|ngpus|local|device_count|parser|add_argument|Namespace|HParams"
 )
 
 # A package's __init__.py up to this many bytes is parsed for what it re-exports.
@@ -184,9 +184,8 @@ def _shown(path: str) -> str:
 _INSTALLED = frozenset(
     "os sys re io json math time random logging argparse functools itertools collections dataclasses typing pathlib "
     "subprocess socket shutil copy warnings contextlib datetime enum abc pickle glob tempfile traceback signal "
-    "multiprocessing threading queue inspect types string numpy scipy pandas torch torchvision torchaudio PIL cv2 tqdm "
-    "yaml matplotlib tensorboardX wandb transformers sklearn click typer absl hydra omegaconf deepspeed accelerate "
-    "lightning pytorch_lightning horovod ray einops timm apex __future__".split()
+    "multiprocessing threading queue inspect types string torch torchvision numpy scipy pandas PIL cv2 tqdm yaml "
+    "matplotlib __future__".split()
 )
 
 

@@ -35,6 +35,7 @@ from ddplint.program.values import (
     ModuleValue,
     Object,
     Origin,
+    Parent,
     Partial,
     Scope,
     Symbol,
@@ -292,7 +293,8 @@ class Run:
 
     def worth_following(self, facts: FunctionFacts) -> bool:
         """Whether a function can matter for the process group, judged cheaply by the words in it."""
-        return facts.statements <= _SMALL or self.project.matters(facts)
+        # what the script's own top level calls is its main function, whatever words are in it
+        return not self._stack or facts.statements <= _SMALL or self.project.matters(facts)
 
     def invoke(self, function: Function, arguments: Arguments, node: cst.CSTNode) -> Value:
         """Call a function of the project.
@@ -449,14 +451,19 @@ class Run:
 
     def instantiate(self, cls: Class, arguments: Arguments, node: cst.CSTNode) -> Object:
         """``Trainer(rank, model)``: a new object, after its ``__init__``."""
-        instance = Object("instance", self.origin(node), cls=cls.facts)
+        instance: Object
+        if self._derives_from(cls, options.PARSERS):
+            instance = options.new_parser(self, arguments, node)
+            instance.cls = cls.facts
+        else:
+            instance = Object("instance", self.origin(node), cls=cls.facts)
         init = self.member(instance, cls.facts, "__init__")
         if isinstance(init, Function):
             self.invoke(init, arguments, node)
             return instance
         declared = self.declared_fields(cls.facts)
         first = arguments.value(None, 0)
-        if isinstance(first, Object) and self._is_mapping(cls):
+        if isinstance(first, Object) and self._derives_from(cls, _MAPPINGS):
             if first.kind in ("namespace", "config"):
                 return first  # a wrapper around parsed options: the same fields under another name
             for key, item in first.fields.items():
@@ -471,11 +478,22 @@ class Run:
             self.invoke(post, Arguments(), node)
         return instance
 
-    def _is_mapping(self, cls: Class) -> bool:
-        """Whether a class is a dict whose items are read as attributes: what people wrap around options."""
-        with self.within(cls.scope or self.load(cls.facts.module)):
-            bases = [self.evaluate(base.value) for base in cls.facts.node.bases]
-        return any(isinstance(base, External) and base.name in _MAPPINGS for base in bases)
+    def _derives_from(self, cls: Class, names: frozenset[str]) -> bool:
+        """Whether one of a class's bases, or of theirs, is a library class of these names."""
+        for facts in (cls.facts, *self.bases(cls.facts)):
+            with self.within(self.modules.get(id(facts.module)) or self.load(facts.module)):
+                bases = [self.evaluate(base.value) for base in facts.node.bases]
+            if any(isinstance(base, External) and base.name in names for base in bases):
+                return True
+        return False
+
+    def parent(self) -> Value | None:
+        """``super()`` in the method being executed: its object, seen as the next class up."""
+        facts = self._stack[-1] if self._stack else None
+        if facts is None or facts.cls is None or not facts.node.params.params:
+            return None
+        bound = self.lookup(facts.node.params.params[0].name.value)
+        return Parent(bound, facts.cls) if bound is not None else None
 
     def bases(self, cls: ClassFacts) -> Iterator[ClassFacts]:
         """The project classes that a class derives from, nearest first, without itself."""
@@ -540,6 +558,12 @@ class Run:
             return self.module_member(owner.module, name, origin)
         if isinstance(owner, Object):
             return self._object_attribute(owner, name, origin)
+        if isinstance(owner, Parent):
+            for base in self.bases(owner.cls):
+                found = self.member(owner.bound, base, name)
+                if found is not None:
+                    return found
+            return Method(owner.bound, name, origin)
         if isinstance(owner, Class):
             found = self.member(None, owner.facts, name)
             if isinstance(found, Function) and _decorated(found.facts, "classmethod"):
@@ -555,6 +579,8 @@ class Run:
         return self.attributes.get((owner.id, name)) or Method(owner, name, origin)
 
     def _object_attribute(self, owner: Object, name: str, origin: Origin) -> Value:
+        if owner.kind == "parser" and name.startswith(("parse_", "add_")):
+            return Method(owner, name, origin)  # an override of these calls the real one in the end
         found = owner.fields.get(name)
         if found is not None and owner.kind not in ("dict", "environ", "parser"):
             return found

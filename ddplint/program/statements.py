@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import libcst as cst
 
 from ddplint.program import expressions
-from ddplint.program.state import assume
+from ddplint.program.state import Path, assume, conditions, conjunction
 from ddplint.program.values import (
+    FALSE,
     NONE,
     Class,
     Const,
@@ -79,9 +80,10 @@ def fork(run: Run, condition: Value, then: Callable[[], bool], other: Callable[[
     state.path = assume(before, condition, False)
     other_lives = other()
     if then_lives and other_lives:
+        other_path = state.path
         other_changes = state.undo(mark)
         state.merge(condition, then_changes, other_changes)
-        state.path = before
+        state.path = _implications(before, condition, then_path, other_path)
         return True
     if then_lives:
         state.undo(mark)
@@ -89,6 +91,18 @@ def fork(run: Run, condition: Value, then: Callable[[], bool], other: Callable[[
         state.path = then_path
         return True
     return other_lives
+
+
+def _implications(before: Path | None, condition: Value, then: Path | None, other: Path | None) -> Path | None:
+    """The path after both branches, with what the tests inside each let through: ``not condition or machines == 1``."""
+    path = before
+    for branch, truth in ((then, True), (other, False)):
+        own = conditions(assume(before, condition, truth), before)
+        told = [item for item in conditions(branch, before)[len(own) :] if not isinstance(item[0], EnvHas)]
+        if told:
+            excluded = negate(condition) if truth else condition
+            path = assume(path, Op("or", (excluded, conjunction(told)), "bool", condition.origin), True)
+    return path
 
 
 def _if(run: Run, node: cst.If) -> bool:
@@ -111,6 +125,16 @@ def _assert(run: Run, node: cst.Assert) -> bool:
     return expressions.truth(condition) is not False
 
 
+def _pattern_values(pattern: cst.MatchPattern) -> list[cst.BaseExpression]:
+    """The values of ``case 1:`` or ``case 1 | 2:``; empty for any other pattern."""
+    if isinstance(pattern, cst.MatchValue):
+        return [pattern.value]
+    if isinstance(pattern, cst.MatchOr):
+        parts = [_pattern_values(part.pattern) for part in pattern.patterns]
+        return [value for part in parts for value in part] if all(parts) else []
+    return []
+
+
 def _match(run: Run, node: cst.Match) -> bool:
     subject = run.evaluate(node.subject)
 
@@ -119,8 +143,12 @@ def _match(run: Run, node: cst.Match) -> bool:
             return True
         current = node.cases[position]
         pattern = current.pattern
-        if isinstance(pattern, cst.MatchValue):
-            condition = expressions.compare(run, "eq", subject, run.evaluate(pattern.value), current)
+        values = _pattern_values(pattern)
+        if values and current.guard is None:
+            condition: Value = FALSE
+            for value in values:
+                one = expressions.compare(run, "eq", subject, run.evaluate(value), current)
+                condition = expressions.both("or", condition, one)
         elif isinstance(pattern, cst.MatchAs) and pattern.pattern is None and current.guard is None:
             return _suite(run, current.body)
         else:

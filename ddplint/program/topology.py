@@ -92,6 +92,7 @@ class Scenario:
     launcher: Launcher | None
     spawns: tuple[Spawn, ...] = ()
     legacy: bool = False  # torch.distributed.launch, which also passes --local_rank
+    alone: bool = False  # a launcher on every node that knows nothing of the others; options tell the nodes apart
 
     @property
     def name(self) -> str:
@@ -112,6 +113,7 @@ class Process:
     answers: Answers
     assumed: Mapping[int, bool]
     started: int  # processes on each node: topology.nproc, or what the script starts instead
+    shared: frozenset[int] = frozenset()  # inputs that are the same everywhere: a world size is no node's own
     _memo: dict[int, object] = field(default_factory=dict)
 
     @property
@@ -123,6 +125,10 @@ class Process:
         """What a launcher would say. ``started``: of the process that it started itself, one a node under spawn."""
         one_a_node = started and bool(self.scenario.spawns)
         nnodes, nproc = self.topology.nnodes, self.topology.nproc
+        if started and self.scenario.alone:
+            own = {Role.RANK: self.local, Role.NODE_RANK: 0, Role.WORLD_SIZE: nproc, Role.NNODES: 1}
+            if role in own:
+                return own[role]
         if role is Role.RANK:
             return self.node if one_a_node else self.rank
         if role is Role.LOCAL_RANK:
@@ -267,10 +273,10 @@ class Process:
             answers = (OTHER, ABSENT, *self._typed())
         raise Question(key, answers)
 
-    def _typed(self) -> tuple[Typed, ...]:
+    def _typed(self, everywhere: bool = False) -> tuple[Typed, ...]:
         shared = (Typed(Role.NNODES), Typed(Role.LOCAL_WORLD_SIZE), Typed(Role.WORLD_SIZE))
         launcher = self.scenario.launcher
-        if launcher is not None and launcher is not launchers.TORCHRUN:
+        if everywhere or (launcher is not None and launcher is not launchers.TORCHRUN):
             return shared  # one command line for all processes
         by_node = (Typed(Role.NODE_RANK), *shared)
         if self.scenario.spawns or launcher is not None:
@@ -309,7 +315,7 @@ class Process:
         elif kind == "float" or isinstance(default, (tuple, dict)):
             return default
         else:
-            answers = [*self._typed(), *known, 0]
+            answers = [*self._typed(value.id in self.shared), *known, 0]
             if spec is None:
                 answers.append(OTHER)
         raise Question(key, tuple(dict.fromkeys(answers)))

@@ -325,6 +325,18 @@ class Method(Value):
         return (self.owner,)
 
 
+class Parent(Value):
+    """``super()``: an object seen as the class above ``cls``."""
+
+    __slots__ = ("bound", "cls")
+    type = "object"
+
+    def __init__(self, bound: Value, cls: ClassFacts) -> None:
+        super().__init__(_intern("parent", bound.id, id(cls)), None)
+        self.bound = bound
+        self.cls = cls
+
+
 class Partial(Value):
     """``functools.partial(target, *args, **kwargs)``."""
 

@@ -32,10 +32,10 @@ class HardcodedMasterPort(Rule):
             if event.name != "MASTER_PORT":
                 continue
             argument = event.arguments["value"]
-            for port in hosts.written(argument.value, Origin(event.module, argument.node)):
-                if not _is_port(port.text):
+            for port in hosts.written(argument.value, Origin(event.module, argument.node), event.path):
+                if not _is_port(port.text) and not hosts.checked(program, port):
                     yield self._illegal(program, port)
-                elif port.option is None and not hosts.guarded(event.path):
+                elif _is_port(port.text) and port.option is None and not hosts.guarded(event.path):
                     yield program.finding(
                         self,
                         port.origin,
@@ -44,10 +44,10 @@ class HardcodedMasterPort(Rule):
                         help=f"keep what the launcher set: os.environ.setdefault('MASTER_PORT', '{port.text}')",
                     )
         for group, value, origin in hosts.init_methods(program):
-            for port in hosts.url_parts(value, origin)[1]:
-                if not _is_port(port.text):
+            for port in hosts.url_parts(value, origin, group.event.path)[1]:
+                if not _is_port(port.text) and not hosts.checked(program, port):
                     yield self._illegal(program, port)
-                elif port.option is None and not hosts.guarded(group.event.path):
+                elif _is_port(port.text) and port.option is None and not hosts.guarded(group.event.path):
                     yield program.finding(
                         self,
                         port.origin,

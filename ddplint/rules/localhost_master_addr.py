@@ -31,11 +31,11 @@ class LocalhostMasterAddr(Rule):
         for event in program.events("store"):
             argument = event.arguments["value"]
             if event.name == "MASTER_ADDR" and not hosts.guarded(event.path):
-                for host in hosts.written(argument.value, Origin(event.module, argument.node)):
+                for host in hosts.written(argument.value, Origin(event.module, argument.node), event.path):
                     yield from self._finding(program, host, "MASTER_ADDR")
         for group, value, origin in hosts.init_methods(program):
             if not hosts.guarded(group.event.path):
-                for host in hosts.url_parts(value, origin)[0]:
+                for host in hosts.url_parts(value, origin, group.event.path)[0]:
                     yield from self._finding(program, host, "the rendezvous URL")
 
     def _finding(self, program: Program, host: Written, what: str) -> Iterable[Finding]:
