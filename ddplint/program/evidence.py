@@ -71,7 +71,9 @@ def _reasons(program: Program) -> Iterable[str]:
                         if isinstance(part, Input) and _NODE_OPTION.match(part.name):
                             yield f"the configuration field {part.name}"
         for name in run.reads:
-            if launchers.is_scheduler_variable(name) or launchers.meaning(name) in (Role.NODE_RANK, Role.NNODES):
+            role = launchers.meaning(name)
+            by_scheduler = launchers.is_scheduler_variable(name) and role is not Role.OTHER
+            if by_scheduler or role in (Role.NODE_RANK, Role.NNODES):
                 yield f"it reads {name}"
     for text in program.launch_files():
         found = _NODE_FLAGS.search(text)

@@ -29,6 +29,7 @@ from ddplint.program.values import (
     Method,
     Object,
     Op,
+    OptionSpec,
     Partial,
     Symbol,
     Unknown,
@@ -69,13 +70,25 @@ def call(run: Run, name: str, arguments: Arguments, node: cst.CSTNode) -> Value:
     if name.startswith("torch."):
         _use_device(run, arguments.get("device"), node, "device")
     if arguments.keyword and name.endswith(_RECORDS):
-        fields: dict[object, Value] = {key: argument.value for key, argument in arguments.keyword.items()}
-        return Object("instance", run.origin(node), fields=fields)
+        return _record(run, name, arguments, node)
     uses = tuple(argument.value for argument in (*arguments.positional, *arguments.keyword.values()))
     for used in uses:
         if isinstance(used, Object) and used.kind == "parser":
             return used  # it adds options of its own and hands the parser back
     return Unknown(f"what {name}() returns", run.origin(node), uses=uses)
+
+
+def _record(run: Run, name: str, arguments: Arguments, node: cst.CSTNode) -> Object:
+    origin = run.origin(node)
+    fields: dict[object, Value] = {}
+    for key, argument in arguments.keyword.items():
+        value = argument.value
+        if name.endswith("HParams") and isinstance(value, Const):
+            # hyper-parameters are made to be overridden from the command line: hparams.parse("world_size=8")
+            place = run.origin(argument.node)
+            value = Input(key, OptionSpec(key, (), value, value.type, True, False, "record", place), place)
+        fields[key] = value
+    return Object("instance", origin, fields=fields)
 
 
 # Constructors whose keyword arguments are the fields of what they make: HParams, EasyDict, AttrDict, Namespace, Munch.

@@ -202,6 +202,9 @@ class Run:
     def assign(self, name: str, value: Value) -> None:
         """Bind a variable in the current scope."""
         scope = self.scope.outside.get(name, self.scope)
+        if scope.outer is None and scope is self.scope and value.type == "none" and isinstance(value, Const):
+            # `_GROUP = None` at module level waits to be bound by a function or another module: nobody knows when
+            value = Unknown(f"the global {name}", value.origin)
         self.state.write(scope.names, name, value)
 
     def evaluate(self, node: cst.BaseExpression) -> Value:

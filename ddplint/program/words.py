@@ -35,7 +35,7 @@ def describe(value: Value) -> str:
     if isinstance(value, Const):
         return f"the constant {value.value!r}"
     if isinstance(value, Input):
-        if value.spec is None:
+        if value.spec is None or not value.spec.flags:
             return f"the configuration field {value.name}"
         flag = option_name(value)
         return f"the argument {flag}" if not flag.startswith("-") else f"the option {flag}"

@@ -39,7 +39,7 @@ class LocalhostMasterAddr(Rule):
                     yield from self._finding(program, host, "the rendezvous URL")
 
     def _finding(self, program: Program, host: Written, what: str) -> Iterable[Finding]:
-        from ddplint.program import hosts
+        from ddplint.program import hosts, words
 
         if not hosts.is_host(host.text):
             return
@@ -47,17 +47,14 @@ class LocalhostMasterAddr(Rule):
             consequence = "every node then looks for rank 0 on itself"
         else:
             consequence = "the job then works on that one machine only"
-        flag = (
-            f"the option {host.option.spec.flags[-1]}"
-            if host.option and host.option.spec and host.option.spec.flags
-            else ""
-        )
         if host.option is not None:
-            message = f"{flag or host.option.name} sets {what} to {host.text} unless somebody types it: {consequence}"
+            message = (
+                f"{words.sentence(host.option)} sets {what} to {host.text} unless somebody types it: {consequence}"
+            )
             yield program.finding(
                 self,
                 host.origin,
-                message[0].upper() + message[1:],
+                message,
                 severity=Severity.WARNING,
                 help=f"take the default from the environment: os.environ.get('MASTER_ADDR', {host.text!r})",
             )

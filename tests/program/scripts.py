@@ -120,7 +120,7 @@ def run(text: str, place: Place) -> Started | None:
         started.append(
             Started(
                 int(os.environ["RANK"]) if rank is None else rank,
-                int(os.environ["WORLD_SIZE"]) if world_size is None else world_size,
+                os.environ.get("WORLD_SIZE") if world_size is None else world_size,
             )
         )
         raise _Child

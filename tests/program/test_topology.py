@@ -15,9 +15,11 @@ from hypothesis import HealthCheck, assume, event, given, note, settings
 from hypothesis import strategies as st
 from scripts import BY_HAND, Exported, Place, Started, places, processes, program, run, value
 
+from ddplint.program.arithmetic import CONCRETE
 from ddplint.program.group import Group
 from ddplint.program.launchers import TORCHRUN, Launcher
-from ddplint.program.topology import FAMILY, UNKNOWN, Question, Topology
+from ddplint.program.topology import FAMILY, UNKNOWN, Topology
+from ddplint.program.values import Op, Unknown, Value, walk
 
 # -- writing scripts ------------------------------------------------------------------------------------------------
 
@@ -328,7 +330,6 @@ NUMBERS = (
     lambda w, d: f"partial(affine, {w.number(d)})(b={w.number(0)})",
     lambda w, d: f"recursive({w.number(d)})",
     lambda w, d: f"yielding({w.number(d)})",
-    lambda w, d: f"caught({w.number(d)}, {w.number(0)})",
     lambda w, d: f"looked_up({w.number(d)})",
     lambda w, d: f"int('%d' % {w.number(d)})",
     lambda w, d: f"int('%s%s' % ({w.pick(*POSITIVE)}, {w.pick('local', 'node')}))",
@@ -443,7 +444,7 @@ def _stored(w: Writer, depth: int) -> list[str]:
         "os.environ.setdefault('{n}', str({e}))",
         "os.environ.update({n}=str({e}))",
         "os.environ |= {{'{n}': str({e})}}",
-        "os.environ['{n}'] = f'{{{e}}}'",
+        "os.environ['{n}'] = '%s' % ({e},)",
     )
     line = spelling.format(n=name.upper(), e=w.number(1))
     w.names.append(name)
@@ -581,7 +582,7 @@ def compare(text: str, launcher: Launcher | None) -> None:
 
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-FUZZ = settings(max_examples=40, deadline=None, suppress_health_check=SLOW)
+FUZZ = settings(max_examples=300, deadline=None, suppress_health_check=SLOW)
 
 
 @given(scripts(TORCHRUN_SCRIPT))
@@ -644,10 +645,13 @@ def test_torchrun_verdict(text: str) -> None:
     jobs = true_jobs(text, TORCHRUN)
     group = program(text).groups[0]
     assume(not group.single_process)
+    # what nobody exported here somebody may export elsewhere: then a finding needs more, and may show another job
+    exported = any(word in text for word in ("NNODES", "NODE_RANK", "setdefault"))
     if group.rank_failure is not None:
         assert repeats(jobs)
-        check_counterexample(group, jobs)
-    elif all_known(group, TORCHRUN) and not any(word in text for word in ("NNODES", "NODE_RANK", "setdefault")):
+        if not exported:
+            check_counterexample(group, jobs)
+    elif all_known(group, TORCHRUN) and not exported:
         assert not repeats(jobs)
 
 
@@ -718,6 +722,7 @@ def test_typed_verdict(script: tuple[str, int, int]) -> None:
         for node in range(topology.nnodes):
             typed = SimpleNamespace(first=one(topology, node), second=two(topology, node))
             for local in range(topology.nproc):
+                names["CALLS"] = 0
                 claimed.append(eval(formula, {**names, "local": local, "args": typed, "gpus": topology.nproc}))
         return len(set(claimed)) == len(claimed)
 
@@ -730,19 +735,12 @@ def test_typed_verdict(script: tuple[str, int, int]) -> None:
     event(f"possible: {all(possible)}, reported: {group.rank_failure is not None}")
     if group.rank_failure is not None:
         assert not all(possible)
-    elif all(isinstance(told, int) for told in typed_values(group)):
+    elif group.rank is not None and understood(group.rank):
         assert all(possible)
 
 
-def typed_values(group: Group) -> list[object]:
-    """The ranks when every option is left at its default."""
-    answers: dict[object, object] = {}
-    while True:
-        try:
-            found = group.processes(group.scenarios[0], FAMILY[0], answers)
-            assert found is not None
-            return [process.evaluate(group.rank) for process in found if group.rank is not None]
-        except Question as question:
-            if question.key in answers or not isinstance(question.key, tuple) or question.key[0] != "input":
-                return [UNKNOWN]
-            answers[question.key] = 0
+def understood(rank: Value) -> bool:
+    """Whether every operation in a value is one that the model can do."""
+    parts = list(walk(rank))
+    known = CONCRETE.keys() | {"and", "or", "not"}
+    return not any(isinstance(part, Unknown) or (isinstance(part, Op) and part.name not in known) for part in parts)
