@@ -256,7 +256,7 @@ SNIPPETS = {
 }
 
 # Not right yet.
-WRONG = {"star", "try"}
+WRONG = {"star"}
 
 
 @dataclass(frozen=True)
