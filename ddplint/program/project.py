@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 
 from ddplint.program.module import FunctionFacts, Module, SyntaxProblem, parse
@@ -31,6 +32,7 @@ _ACTS = frozenset(
 
 # What makes the import of a module more than a definition of names.
 _EFFECTS = frozenset("environ putenv init_process_group spawn start_processes Process".split())
+_EFFECT_BYTES = re.compile("|".join(sorted(_EFFECTS)).encode())
 
 # What the bytes of a module must hold for it to be worth a parse when a followed script imports it.
 _RANKS = re.compile(
@@ -53,8 +55,7 @@ class Project:
     def __init__(self, sources: Sequence[Source], settings: Settings) -> None:
         self.settings = settings
         self.problems: list[SyntaxProblem] = []
-        self._modules: dict[str, Module | None] = {}
-        self._sources: dict[str, Source] = {}
+        self._files: dict[str, ModuleFile] = {}
         self._found: dict[tuple[str, str], str | None] = {}
         self._relevant: dict[int, set[str]] = {}
         linted: list[Module] = []
@@ -66,7 +67,7 @@ class Project:
                 continue
             linted.append(module)
             if source.file is not None:
-                self._modules[str(source.file)] = module
+                self._files[str(source.file)] = ModuleFile(str(source.file), module)
         self.programs = tuple(Program(self, module) for module in linted)
 
     # -- executing ----------------------------------------------------------------------------------------------
@@ -107,7 +108,7 @@ class Project:
 
     # -- imports ------------------------------------------------------------------------------------------------
 
-    def find(self, importer: Module, dotted: str, level: int = 0) -> Module | None:
+    def find(self, importer: Module, dotted: str, level: int = 0) -> ModuleFile | None:
         """The project module that ``import dotted`` means in ``importer``; None for anything installed."""
         if importer.source.file is None or (level == 0 and dotted.partition(".")[0] in _INSTALLED):
             return None
@@ -115,11 +116,11 @@ class Project:
         if level:
             for _ in range(level - 1):
                 folder = os.path.dirname(folder)
-            return self._module(self._locate(folder, dotted))
+            return self._file(self._locate(folder, dotted))
         for _ in range(_ROOTS):
             found = self._locate(folder, dotted)
             if found is not None:
-                return self._module(found)
+                return self._file(found)
             above = os.path.dirname(folder)
             if above == folder or os.path.exists(os.path.join(folder, ".git")):
                 break
@@ -139,34 +140,50 @@ class Project:
                 self._found[key] = None
         return self._found[key]
 
-    def _module(self, path: str | None) -> Module | None:
+    def _file(self, path: str | None) -> ModuleFile | None:
         if path is None:
             return None
         path = os.path.realpath(path)
-        if path not in self._modules:
-            self._modules[path] = None  # an import cycle finds nothing new
-            source = self._source(path)
-            if source is not None and (_RANKS.search(source.data) or _re_exports(source)):
-                with suppress(SyntaxProblem):
-                    self._modules[path] = parse(source)
-        return self._modules[path]
+        if path not in self._files:
+            self._files[path] = ModuleFile(path)
+        return self._files[path]
 
-    def _source(self, path: str) -> Source | None:
+    def submodule(self, package: ModuleFile, name: str) -> ModuleFile | None:
+        """``package.name`` as a module below a package."""
+        folder, base = os.path.split(package.path)
+        return self._file(self._locate(folder, name)) if base == "__init__.py" else None
+
+
+class ModuleFile:
+    """A module of the source tree that may never be needed: read and parsed when somebody uses what is in it."""
+
+    def __init__(self, path: str, module: Module | None = None) -> None:
+        self.path = path
+        if module is not None:
+            self.module = module
+
+    @cached_property
+    def _source(self) -> Source | None:
         try:
-            return read(Path(path), _shown(path))
+            return read(Path(self.path), _shown(self.path))
         except SourceError:
             return None
 
-    def submodule(self, package: Module, name: str) -> Module | None:
-        """``package.name`` as a module below a package."""
-        file = package.source.file
-        if file is None or file.name != "__init__.py":
-            return None
-        return self._module(self._locate(str(file.parent), name))
+    @cached_property
+    def module(self) -> Module | None:
+        """The module; None if it cannot be read or parsed, or has nothing in it that could matter."""
+        source = self._source
+        if source is not None and (_RANKS.search(source.data) or _re_exports(source)):
+            with suppress(SyntaxProblem):
+                return parse(source)
+        return None
 
-    def has_effects(self, module: Module) -> bool:
-        """Whether importing a module may touch the environment or the process group."""
-        return bool(module.top_words & _EFFECTS)
+    @property
+    def has_effects(self) -> bool:
+        """Whether importing it may touch the environment or the process group."""
+        if "module" not in self.__dict__ and (self._source is None or not _EFFECT_BYTES.search(self._source.data)):
+            return False  # known without a parse
+        return self.module is not None and bool(self.module.top_words & _EFFECTS)
 
 
 def _re_exports(source: Source) -> bool:

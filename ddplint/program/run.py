@@ -7,6 +7,7 @@ becomes :class:`Unknown`, on which every rule is silent.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -45,7 +46,7 @@ from ddplint.program.values import (
 )
 
 if TYPE_CHECKING:
-    from ddplint.program.project import Project
+    from ddplint.program.project import ModuleFile, Project
 
 # Deeper call chains than any script read so far (five) with room to spare.
 _DEEPEST_CALL = 24
@@ -190,7 +191,7 @@ class Run:
 
     def resolve(self, name: str, imported: Imported) -> Value:
         """What an imported name is, now that somebody uses it: its module is executed at last."""
-        value = self.module_member(imported.module, imported.name, imported.origin or self.origin(self.module.tree))
+        value = self.module_member(imported.file, imported.name, imported.origin or self.origin(self.module.tree))
         scope: Scope | None = self.scope.outside.get(name, self.scope)
         while scope is not None:
             if scope.names.get(name) is imported:
@@ -558,7 +559,7 @@ class Run:
         if isinstance(owner, External):
             return expressions.external(self, f"{owner.name}.{name}", origin)
         if isinstance(owner, ModuleValue):
-            return self.module_member(owner.module, name, origin)
+            return self.module_member(owner.file, name, origin)
         if isinstance(owner, Object):
             return self._object_attribute(owner, name, origin)
         if isinstance(owner, Parent):
@@ -606,7 +607,8 @@ class Run:
         if isinstance(owner, Object):
             self.state.write(owner.fields, name, value)
         elif isinstance(owner, ModuleValue):
-            self.state.write(self.load(owner.module).names, name, value)
+            if owner.file.module is not None:
+                self.state.write(self.load(owner.file.module).names, name, value)
         elif isinstance(owner, Choice):
             for side in (owner.then, owner.other):
                 self.set_attribute(side, name, value)
@@ -614,19 +616,20 @@ class Run:
             self._owners.setdefault(owner.id, owner)
             self.state.write(self.attributes, (owner.id, name), value)
 
-    def module_member(self, module: Module, name: str, origin: Origin) -> Value:
+    def module_member(self, file: ModuleFile, name: str, origin: Origin) -> Value:
         """``module.name``: a global of a project module, or a module below it."""
-        scope = self.load(module)
-        found = scope.names.get(name)
-        if isinstance(found, Imported) and found.module is not module:
-            with self.within(scope):
-                return self.resolve(name, found)
-        if found is not None:
-            return found
-        below = self.project.submodule(module, name)
+        if file.module is not None:
+            scope = self.load(file.module)
+            found = scope.names.get(name)
+            if isinstance(found, Imported) and found.file is not file:
+                with self.within(scope):
+                    return self.resolve(name, found)
+            if found is not None:
+                return found
+        below = self.project.submodule(file, name)
         if below is not None:
             return ModuleValue(below, origin)
-        return Unknown(f"{name} of {module.path}", origin)
+        return Unknown(f"{name} of {os.path.basename(file.path)}", origin)
 
 
 def _declared_type(param: cst.Param) -> str | None:

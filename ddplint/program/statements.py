@@ -32,6 +32,7 @@ from ddplint.program.values import (
 )
 
 if TYPE_CHECKING:
+    from ddplint.program.project import ModuleFile
     from ddplint.program.run import Run
 
 # A loop over more known elements than this is executed once, with an unknown element.
@@ -407,47 +408,52 @@ def _dotted(node: cst.BaseExpression | None) -> str:
 
 
 def _import(run: Run, node: cst.Import) -> bool:
+    origin = run.origin(node)
     for alias in node.names:
         dotted = _dotted(alias.name)
-        module = run.project.find(run.module, dotted)
+        file = run.project.find(run.module, dotted)
         if alias.asname is not None and isinstance(alias.asname.name, cst.Name):
-            value: Value = ModuleValue(module, run.origin(node)) if module else External(dotted, run.origin(node))
-            run.assign(alias.asname.name.value, value)
+            run.assign(alias.asname.name.value, ModuleValue(file, origin) if file else External(dotted, origin))
         else:
             top = dotted.partition(".")[0]
             package = run.project.find(run.module, top)
-            run.assign(top, ModuleValue(package, run.origin(node)) if package else External(top, run.origin(node)))
-        if module is not None and run.project.has_effects(module):
-            run.load(module)
+            run.assign(top, ModuleValue(package, origin) if package else External(top, origin))
+        _execute(run, file)
     return True
 
 
+def _execute(run: Run, file: ModuleFile | None) -> None:
+    """Run a module at its import if that does more than define names; else when a name of it is used."""
+    if file is not None and file.has_effects and file.module is not None:
+        run.load(file.module)
+
+
 def _import_from(run: Run, node: cst.ImportFrom) -> bool:
+    origin = run.origin(node)
     dotted = _dotted(node.module)
     level = len(node.relative)
-    module = run.project.find(run.module, dotted, level)
-    if module is not None and run.project.has_effects(module):
-        run.load(module)
+    file = run.project.find(run.module, dotted, level)
+    _execute(run, file)
     if isinstance(node.names, cst.ImportStar):
-        if module is not None:
-            for name, value in list(run.load(module).names.items()):
+        if file is not None and file.module is not None:
+            for name, value in list(run.load(file.module).names.items()):
                 if isinstance(name, str) and not name.startswith("_"):
                     run.assign(name, value)
         return True
     for alias in node.names:
         name = _dotted(alias.name)
         bound = alias.asname.name.value if alias.asname and isinstance(alias.asname.name, cst.Name) else name
-        origin = run.origin(node)
-        if module is None:
-            below = run.project.find(run.module, f"{dotted}.{name}" if dotted else name, level)
-            if below is not None:
-                run.assign(bound, ModuleValue(below, origin))
-            elif level:
-                run.assign(bound, Unknown(f"{name} of a module that was not found", origin))
-            else:
-                run.assign(bound, expressions.external(run, f"{dotted}.{name}", origin))
+        if file is not None:
+            run.assign(bound, Imported(file, name, origin))
+            continue
+        below = run.project.find(run.module, f"{dotted}.{name}" if dotted else name, level)
+        if below is not None:
+            run.assign(bound, ModuleValue(below, origin))
+            _execute(run, below)
+        elif level:
+            run.assign(bound, Unknown(f"{name} of a module that was not found", origin))
         else:
-            run.assign(bound, Imported(module, name, origin))
+            run.assign(bound, expressions.external(run, f"{dotted}.{name}", origin))
     return True
 
 

@@ -19,6 +19,7 @@ import libcst as cst
 
 if TYPE_CHECKING:
     from ddplint.program.module import ClassFacts, FunctionFacts, Module
+    from ddplint.program.project import ModuleFile
 
 
 class Origin(NamedTuple):
@@ -279,23 +280,23 @@ class Class(Value):
 class ModuleValue(Value):
     """A module of the project."""
 
-    __slots__ = ("module",)
+    __slots__ = ("file",)
     type = "module"
 
-    def __init__(self, module: Module, origin: Origin | None = None) -> None:
-        super().__init__(_intern("module", id(module)), origin)
-        self.module = module
+    def __init__(self, file: ModuleFile, origin: Origin | None = None) -> None:
+        super().__init__(_intern("module", file.path), origin)
+        self.file = file
 
 
 class Imported(Value):
-    """``name`` of a project module that has not been executed yet; ``name`` None is the module itself."""
+    """``name`` of a project module that has not been executed yet."""
 
-    __slots__ = ("module", "name")
+    __slots__ = ("file", "name")
     type = "imported"
 
-    def __init__(self, module: Module, name: str, origin: Origin | None) -> None:
-        super().__init__(_intern("imported", id(module), name), origin)
-        self.module = module
+    def __init__(self, file: ModuleFile, name: str, origin: Origin | None) -> None:
+        super().__init__(_intern("imported", file.path, name), origin)
+        self.file = file
         self.name = name
 
 
