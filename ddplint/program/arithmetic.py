@@ -27,6 +27,7 @@ from ddplint.program.values import (
     Unknown,
     Value,
     choose,
+    walk,
 )
 
 _ARITHMETIC = frozenset(("add", "sub", "mul", "floordiv", "mod", "neg", "pow", "abs", "min", "max"))
@@ -168,6 +169,9 @@ def comparison(name: str, left: Value, right: Value, origin: Origin | None) -> V
                 return choose(one.condition, *sides, origin)
             if isinstance(one, Op) and one.type in ("int", "str", "bool", "float"):
                 return Const(name == "ne", origin)
+    if any(isinstance(part, Symbol) and part.name == "hostname" for side in (left, right) for part in walk(side)):
+        # nobody here knows how the machines are called
+        return Unknown("how a host is called", origin, key=("host", name, left.id, right.id), type="bool")
     if left.id == right.id and isinstance(left, (Const, Index, Symbol)) and name in ("eq", "ne"):
         return Const(name == "eq", origin)
     return operation(name, (left, right), origin)

@@ -22,11 +22,15 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """The arguments of one call. ``open`` says that some came through a ``*`` or ``**`` that is not known."""
+    """The arguments of one call. ``open`` says that some came through a ``*`` or ``**`` that is not known.
+
+    ``spread`` is the namespace of ``**vars(args)``: any parameter may be a field of it.
+    """
 
     positional: tuple[Argument, ...] = ()
     keyword: Mapping[str, Argument] = field(default_factory=dict)
     open: bool = False
+    spread: Value | None = None
 
     def get(self, name: str | None, index: int | None = None) -> Argument | None:
         """The argument of that name, else the one at that place."""

@@ -12,6 +12,7 @@ from ddplint.program import arithmetic
 from ddplint.program.events import Argument, Arguments
 from ddplint.program.state import assume
 from ddplint.program.values import (
+    ANY_KEY,
     FALSE,
     HEAVIEST,
     NONE,
@@ -145,7 +146,7 @@ def _name(run: Run, node: cst.Name) -> Value:
         if constant is not None:
             return Const(constant.value, run.origin(node))
         return External(name, run.origin(node))
-    return Unknown(f"the name {name}", run.origin(node))
+    return run.starred(name, run.origin(node)) or Unknown(f"the name {name}", run.origin(node))
 
 
 def _integer(run: Run, node: cst.Integer) -> Value:
@@ -408,7 +409,7 @@ def item(run: Run, owner: Value, key: Value, node: cst.CSTNode) -> Value:
             return run.read_variable(owner, key.value, origin, required=True)
         if owner.kind == "config" and isinstance(key.value, str):
             return run.attribute(owner, key.value, origin)
-        found = owner.fields.get(key.value)
+        found = owner.fields.get(key.value) or owner.fields.get(ANY_KEY)
         if found is not None:
             return found
         if owner.kind == "namespace" and isinstance(key.value, str):
@@ -557,6 +558,9 @@ def set_item(run: Run, owner: Value, key: Value, argument: Argument, node: cst.C
             run.store_variable(owner, key, argument, node)
         elif isinstance(key, Const) and _is_key(key.value):
             run.state.write(owner.fields, key.value, argument.value)
+        elif owner.kind == "dict":
+            for known in [*owner.fields, ANY_KEY]:  # any of them may be the one
+                run.state.write(owner.fields, known, Unknown("an item under an unknown key", run.origin(node)))
     elif isinstance(owner, Input) and isinstance(key, Const):
         run.set_attribute(owner, str(key.value), argument.value)
 

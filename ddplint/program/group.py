@@ -13,7 +13,19 @@ from ddplint.findings import Process as ProcessRow
 from ddplint.program import arithmetic
 from ddplint.program.events import Argument, Event
 from ddplint.program.launchers import LAUNCHERS, SRUN, TORCHRUN, Launcher
-from ddplint.program.topology import FAMILY, UNKNOWN, Answers, Infeasible, Process, Question, Scenario, Topology, search
+from ddplint.program.topology import (
+    FAMILY,
+    FIRST_NODE,
+    OTHER_NODES,
+    UNKNOWN,
+    Answers,
+    Infeasible,
+    Process,
+    Question,
+    Scenario,
+    Topology,
+    search,
+)
 from ddplint.program.values import (
     Choice,
     Const,
@@ -49,6 +61,8 @@ class Judgement:
 
 
 Check = Callable[[list[Process]], Verdict]
+
+_NODE_GUESSES = {FIRST_NODE, OTHER_NODES}
 
 # Processes on one node that are enumerated: more than any node has GPUs.
 _MOST_PROCESSES = 16
@@ -181,6 +195,9 @@ class Judge:
         best = Judgement(Verdict.INFEASIBLE, scenario)
         for topology in FAMILY:
             judged = self.judge(scenario, topology, check)
+            if judged.verdict is Verdict.WRONG and best.answers and _NODE_GUESSES & set(best.answers.values()):
+                # right for two nodes, by a test that nobody here can judge (`is_head()`): it may be meant for two
+                return Judgement(Verdict.UNKNOWN, scenario, topology)
             if judged.verdict in (Verdict.WRONG, Verdict.UNKNOWN):
                 return judged
             if judged.verdict is Verdict.RIGHT:
@@ -243,6 +260,8 @@ class Group(Judge):
             return given.value
         if "open" in self.event.arguments or not (self.from_environment or self.event.kind == "command"):
             return None
+        if self.event.context and variable not in self.event.environ:
+            return None  # children that nobody told anything: DDP106 says what is missing
         value = self.event.environ.get(variable) or EnvVar(variable)
         return arithmetic.integer(value, value.origin)
 
@@ -418,7 +437,7 @@ class Group(Judge):
             while processes and isinstance(value, Choice):
                 known = processes[0].truth(value.condition)
                 if known is None:
-                    known = bool(judged.answers.get(("condition", value.condition.id), True))
+                    known = judged.answers.get(("condition", value.condition.id), True) is not False
                 value = value.then if known else value.other
         except (Infeasible, Question):
             pass

@@ -16,6 +16,7 @@ from ddplint.program import arithmetic, expressions, options
 from ddplint.program.events import Argument, Arguments, Spawn
 from ddplint.program.state import assume
 from ddplint.program.values import (
+    ANY_KEY,
     NONE,
     TRUE,
     Choice,
@@ -35,7 +36,6 @@ from ddplint.program.values import (
     Unknown,
     Value,
     choose,
-    walk,
 )
 
 if TYPE_CHECKING:
@@ -76,6 +76,11 @@ def call(run: Run, name: str, arguments: Arguments, node: cst.CSTNode) -> Value:
         if isinstance(used, Object) and used.kind == "parser":
             return used  # it adds options of its own and hands the parser back
     return Unknown(f"what {name}() returns", run.origin(node), uses=uses)
+
+
+def knows(name: str) -> bool:
+    """Whether the model knows a library function by this dotted name."""
+    return expressions.canonical(name) in _MODELS
 
 
 def _record(run: Run, name: str, arguments: Arguments, node: cst.CSTNode) -> Object:
@@ -149,7 +154,7 @@ def _putenv(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
 def _pure(name: str) -> _Model:
     def model(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
         values = tuple(argument.value for argument in arguments.positional)
-        if arguments.open or not values:
+        if arguments.open or arguments.keyword or not values:
             return Unknown(f"the result of {name}()", run.origin(node), uses=values)
         if name == "len" and isinstance(values[0], Items):
             return Const(len(values[0].values), run.origin(node))
@@ -206,7 +211,7 @@ def _range(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
     return Op("range", (start, stop, step), "sequence", run.origin(node))
 
 
-@_models("list", "tuple", "iter", "sorted", "set")
+@_models("list", "tuple", "iter")
 def _same_sequence(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
     value = arguments.value(None, 0)
     if isinstance(value, (Items, Op)):
@@ -249,7 +254,15 @@ def _callee(node: cst.CSTNode) -> str:
     return node.func.value if isinstance(node, cst.Call) and isinstance(node.func, cst.Name) else ""
 
 
-@_models("vars", "dataclasses.asdict", "copy.copy", "copy.deepcopy", "omegaconf.OmegaConf.to_container", "attr.asdict")
+@_models("copy.copy", "copy.deepcopy", "dataclasses.asdict", "attr.asdict")
+def _copy(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
+    value = arguments.value(None, 0)
+    if isinstance(value, Object) and value.kind != "environ":
+        return Object(value.kind, run.origin(node), value.cls, value.parser, dict(value.fields))
+    return _view(run, arguments, node)
+
+
+@_models("vars", "omegaconf.OmegaConf.to_container")
 def _view(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
     value = arguments.value(None, 0)
     if isinstance(value, Object) and value.kind == "environ":
@@ -630,8 +643,13 @@ def _object_method(run: Run, owner: Object, name: str, arguments: Arguments, nod
     if name == "copy":
         return Object("dict", run.origin(node), fields=dict(owner.fields))
     if name in ("get", "pop", "setdefault") and isinstance(key, Const):
-        found = owner.fields.get(key.value)
-        return found or arguments.value(None, 1) or NONE
+        found = owner.fields.get(key.value) or owner.fields.get(ANY_KEY)
+        default = arguments.value(None, 1) or NONE
+        if name == "setdefault" and found is None:
+            run.state.write(owner.fields, key.value, default)
+        if name == "pop" and found is not None:
+            run.state.write(owner.fields, key.value, Unknown("an item that was taken out", run.origin(node)))
+        return found or default
     return None
 
 
@@ -692,8 +710,3 @@ def _format(run: Run, pattern: str, arguments: Arguments, node: cst.CSTNode) -> 
             value = arguments.value(field)
         parts.append(value or Unknown(f"the field {{{field}}}", run.origin(node)))
     return expressions.text(run, parts, node)
-
-
-def depends_on(value: Value, kind: type[Value]) -> bool:
-    """Whether a value is computed from one of a kind."""
-    return any(isinstance(part, kind) for part in walk(value))

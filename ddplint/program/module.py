@@ -101,6 +101,11 @@ class _Collector(cst.CSTVisitor):
             name = node.value.value if isinstance(node.value, cst.Name) else ""
             self.functions[-1].returns.add(name)
 
+    def visit_ImportAlias(self, node: cst.ImportAlias) -> None:
+        if node.asname is not None and isinstance(node.asname.name, cst.Name):
+            name = node.name.attr if isinstance(node.name, cst.Attribute) else node.name
+            self.module.aliases[node.asname.name.value] = name.value
+
     def visit_Yield(self, node: cst.Yield) -> None:
         if self.functions:
             self.functions[-1].yields = True
@@ -113,13 +118,14 @@ class _Collector(cst.CSTVisitor):
 class Module:
     """A file of the project, parsed. Positions are computed only when somebody asks."""
 
-    __slots__ = ("classes", "functions", "positions", "source", "top_words", "tree", "words")
+    __slots__ = ("aliases", "classes", "functions", "positions", "source", "top_words", "tree", "words")
 
     def __init__(self, source: Source, tree: cst.Module) -> None:
         self.source = source
         self.tree = tree
         self.functions: dict[int, FunctionFacts] = {}
         self.classes: dict[int, ClassFacts] = {}
+        self.aliases: dict[str, str] = {}  # `from x import Process as P`: P -> Process
         self.words: set[str] = set()  # every identifier in the file
         self.top_words: set[str] = set()  # those outside functions: what importing the module may touch
         self.positions = Positions(tree, source.text)

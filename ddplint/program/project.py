@@ -84,11 +84,13 @@ class Project:
 
     def matters(self, facts: FunctionFacts) -> bool:
         """Whether a function, or one it names, may be about ranks, devices or the environment."""
-        return bool(facts.words & _WORDS) or bool(facts.words & self._relevant_names(facts.module))
+        words = _real_words(facts)
+        return bool(words & _WORDS) or bool(words & self._relevant_names(facts.module))
 
     def acts(self, facts: FunctionFacts) -> bool:
         """Whether a function starts a group or processes, or touches the environment or a device, by itself."""
-        return bool(facts.words & _ACTS) or ("get_rank" in facts.words and bool(facts.words & {"cuda", "device", "to"}))
+        words = _real_words(facts)
+        return bool(words & _ACTS) or ("get_rank" in words and bool(words & {"cuda", "device", "to"}))
 
     def _relevant_names(self, module: Module) -> set[str]:
         """The functions and methods of a module that matter, through any number of calls."""
@@ -148,6 +150,13 @@ class Project:
             self._files[path] = ModuleFile(path)
         return self._files[path]
 
+    def package_of(self, file: ModuleFile, depth: int) -> ModuleFile | None:
+        """The top package of ``import a.b.c``, ``depth`` names above the file: also one without ``__init__.py``."""
+        folder = file.path
+        for _ in range(depth + (os.path.basename(folder) == "__init__.py")):
+            folder = os.path.dirname(folder)
+        return self._file(os.path.join(folder, "__init__.py"))
+
     def submodule(self, package: ModuleFile, name: str) -> ModuleFile | None:
         """``package.name`` as a module below a package."""
         folder, base = os.path.split(package.path)
@@ -184,6 +193,13 @@ class ModuleFile:
         if "module" not in self.__dict__ and (self._source is None or not _EFFECT_BYTES.search(self._source.data)):
             return False  # known without a parse
         return self.module is not None and bool(self.module.top_words & _EFFECTS)
+
+
+def _real_words(facts: FunctionFacts) -> set[str]:
+    """The identifiers of a function, import aliases by their real names too."""
+    aliases = facts.module.aliases
+    used = facts.words & aliases.keys()
+    return facts.words | {aliases[word] for word in used} if used else facts.words
 
 
 def _re_exports(source: Source) -> bool:

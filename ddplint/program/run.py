@@ -17,7 +17,7 @@ import libcst as cst
 from ddplint.program import expressions, options, statements
 from ddplint.program.events import Argument, Arguments, Event, Spawn
 from ddplint.program.module import ClassFacts, FunctionFacts, Module
-from ddplint.program.state import Region, State, Table, assume
+from ddplint.program.state import Loop, Region, State, Table, assume
 from ddplint.program.values import (
     NONE,
     Choice,
@@ -85,7 +85,7 @@ class Run:
         self.loops: list[Index] = []
         self.regions: list[Region] = []  # function bodies being executed, innermost last
         # what `break` and `continue` leave, in the loops of the innermost function
-        self.loop_regions: list[tuple[Region, Region]] = []
+        self.loop_regions: list[Loop] = []
         self.modules: dict[int, Scope] = {}
         self.environ = Object("environ", None)
         self.flags = Object("namespace", None)
@@ -189,6 +189,18 @@ class Run:
             scope = scope.outer
         return None
 
+    def starred(self, name: str, origin: Origin) -> Value | None:
+        """A name that a ``from library import *`` must have brought, if the model knows that member."""
+        from ddplint.program import library
+
+        scope: Scope | None = self.scope
+        while scope is not None:
+            for star in scope.stars:
+                if library.knows(f"{star}.{name}"):
+                    return External(expressions.canonical(f"{star}.{name}"), origin)
+            scope = scope.outer
+        return None
+
     def resolve(self, name: str, imported: Imported) -> Value:
         """What an imported name is, now that somebody uses it: its module is executed at last."""
         value = self.module_member(imported.file, imported.name, imported.origin or self.origin(self.module.tree))
@@ -275,6 +287,7 @@ class Run:
         positional: list[Argument] = []
         keyword: dict[str, Argument] = {}
         unknown = False
+        spread: Value | None = None
         for arg in call.args:
             value = self.evaluate(arg.value)
             if arg.keyword is not None:
@@ -289,11 +302,13 @@ class Run:
                     for key, item in value.fields.items():
                         if isinstance(key, str):
                             keyword[key] = Argument(item, arg.value)
+                elif isinstance(value, Object) and value.kind in ("namespace", "config"):
+                    spread = value
                 else:
                     unknown = True
             else:
                 positional.append(Argument(value, arg.value))
-        return Arguments(tuple(positional), keyword, unknown)
+        return Arguments(tuple(positional), keyword, unknown, spread)
 
     def worth_following(self, facts: FunctionFacts) -> bool:
         """Whether a function can matter for the process group, judged cheaply by the words in it."""
@@ -339,6 +354,16 @@ class Run:
             return Unknown(f"what {facts.qualified}() yields", origin)
         return result
 
+    def decorated(self, function: Function) -> Value:
+        """A function as its decorators leave it; those of libraries are taken to keep what it does."""
+        value: Value = function
+        for decorator in reversed(function.facts.node.decorators):
+            changed = self.evaluate(decorator.decorator)
+            if isinstance(changed, Function):
+                result = self.call(changed, Arguments((Argument(value, decorator),)), decorator)
+                value = result if isinstance(result, (Function, Unknown)) else value
+        return value
+
     def _first_argument(self, facts: FunctionFacts, bound: Value) -> Value:
         """``self``, or ``cls`` for a class method."""
         if facts.cls is None or not _decorated(facts, "classmethod") or not isinstance(bound, Object):
@@ -376,6 +401,9 @@ class Run:
         for param in missing:
             name = param.name.value
             if name in names:
+                continue
+            if arguments.spread is not None:
+                names[name] = self.attribute(arguments.spread, name, Origin(facts.module, param))
                 continue
             if param.default is not None and not arguments.open:
                 names[name] = self.evaluate(param.default)
@@ -501,18 +529,25 @@ class Run:
 
     def bases(self, cls: ClassFacts) -> Iterator[ClassFacts]:
         """The project classes that a class derives from, nearest first, without itself."""
-        scope = self.modules.get(id(cls.module)) or self.load(cls.module)
-        with self.within(scope):
-            for base in cls.node.bases:
-                value = self.evaluate(base.value)
-                if isinstance(value, Class) and value.facts is not cls:
+        seen = {id(cls)}
+        pending = [cls]
+        while pending:
+            facts = pending.pop(0)
+            with self.within(self.modules.get(id(facts.module)) or self.load(facts.module)):
+                found = [self.evaluate(base.value) for base in facts.node.bases]
+            for value in found:
+                if isinstance(value, Class) and id(value.facts) not in seen:
+                    seen.add(id(value.facts))
+                    pending.append(value.facts)
                     yield value.facts
-                    yield from self.bases(value.facts)
 
     def member(self, owner: Value | None, cls: ClassFacts, name: str) -> Value | None:
         """A method or class attribute, looked up along the bases."""
         for facts in (cls, *self.bases(cls)):
             scope = self.modules.get(id(facts.module)) or self.load(facts.module)
+            given = self.attributes.get((Class(facts, None, None).id, name))
+            if given is not None:
+                return given
             method = facts.methods.get(name)
             if method is not None:
                 return Function(method, scope, owner, Origin(facts.module, method.node))

@@ -87,6 +87,18 @@ class Region:
     exits: list[Exit] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class Loop:
+    """A loop being executed: what `break` leaves (``whole``) and what `continue` leaves (``one`` pass).
+
+    ``repeats``: the pass being executed stands for any number of them.
+    """
+
+    whole: Region
+    one: Region
+    repeats: bool
+
+
 class State:
     """All tables of one execution, seen through their undo log."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import libcst as cst
 
 from ddplint.program import expressions
-from ddplint.program.state import Path, assume, conditions, conjunction
+from ddplint.program.state import Changes, Loop, Path, assume, conditions, conjunction
 from ddplint.program.values import (
     FALSE,
     NONE,
@@ -28,7 +28,9 @@ from ddplint.program.values import (
     Op,
     Unknown,
     Value,
+    choose,
     negate,
+    walk,
 )
 
 if TYPE_CHECKING:
@@ -171,13 +173,11 @@ def _for(run: Run, node: cst.For) -> bool:
     if index is not None:
         run.loops.append(index)
     try:
-        alive = _body(run, node.body)
+        _body(run, node.body)
     finally:
         if index is not None:
             run.loops.pop()
-    if node.orelse is not None and alive:
-        return _suite(run, node.orelse.body)
-    return alive
+    return _suite(run, node.orelse.body) if node.orelse is not None else True
 
 
 def _unrolled(run: Run, node: cst.For, iterable: Items) -> bool:
@@ -187,7 +187,7 @@ def _unrolled(run: Run, node: cst.For, iterable: Items) -> bool:
     for item in iterable.values:
         expressions.bind(run, node.target, item)
         one = run.state.enter()
-        run.loop_regions.append((whole, one))
+        run.loop_regions.append(Loop(whole, one, repeats=False))
         try:
             alive = _suite(run, node.body)
         finally:
@@ -213,36 +213,52 @@ def _while(run: Run, node: cst.While) -> bool:
         return True
     before = run.state.path
     run.state.path = assume(before, condition, True)
-    alive = _body(run, node.body)
+    left = _body(run, node.body)
     run.state.path = before
-    return alive
+    return left or expressions.truth(condition) is None  # only `break` leaves `while True`
 
 
 def _body(run: Run, body: cst.BaseSuite) -> bool:
-    """One pass through a loop body, which stands for all of them."""
-    region = run.state.enter()
-    regions = run.loop_regions
-    regions.append((region, region))
+    """One pass through a loop body, which stands for all of them; whether `break` leaves the loop somewhere."""
+    whole, one = run.state.enter(), run.state.enter()
+    run.loop_regions.append(Loop(whole, one, repeats=True))
     try:
         alive = _suite(run, body)
     finally:
-        regions.pop()
-    # a body that always raises or returns still leaves the case that the loop had nothing to do
-    if run.state.join(region, alive, NONE) is None:
-        run.state.undo(region.mark)
-        run.state.path = region.path
-    return True
+        run.loop_regions.pop()
+    alive = run.state.join(one, alive, NONE) is not None
+    broken = bool(whole.exits)
+    ended = run.state.join(whole, alive, NONE) is None
+    changes = run.state.undo(whole.mark)
+    run.state.path = whole.path
+    if not ended:  # a body that always raises or returns leaves the case that the loop had nothing to do
+        _after_passes(run, body, changes)
+    return broken
+
+
+def _after_passes(run: Run, body: cst.BaseSuite, changes: Changes) -> None:
+    """What any number of passes leaves: one pass stands for all where it does not build on the one before."""
+    ran = Unknown("whether a loop runs", run.origin(body), key=("loop", id(body)))
+    for table, key, new in changes.values():
+        old = table.get(key)
+        if old is None or isinstance(new, Unknown):
+            value = new
+        elif isinstance(new, Const) or any(part.id == old.id for part in walk(new)):
+            value = Unknown("a value that a loop builds up", new.origin, type=new.type)
+        else:
+            value = choose(ran, new, old)
+        run.state.write(table, key, value)
 
 
 def _break(run: Run, node: cst.Break) -> bool:
     if run.loop_regions:
-        run.state.leave(run.loop_regions[-1][0], NONE)
+        run.state.leave(run.loop_regions[-1].whole, NONE)
     return False
 
 
 def _continue(run: Run, node: cst.Continue) -> bool:
     if run.loop_regions:
-        run.state.leave(run.loop_regions[-1][1], NONE)
+        run.state.leave(run.loop_regions[-1].one, NONE)
     return False
 
 
@@ -251,6 +267,8 @@ def _continue(run: Run, node: cst.Continue) -> bool:
 
 def _return(run: Run, node: cst.Return) -> bool:
     value = run.evaluate(node.value) if node.value is not None else NONE
+    if any(loop.repeats for loop in run.loop_regions) and not isinstance(value, Const):
+        value = Unknown("what a loop finds", value.origin, type=value.type)  # of the first pass, or of any later one
     if run.regions:
         run.state.leave(run.regions[-1], value)
     return False
@@ -364,7 +382,8 @@ def _augmented(run: Run, node: cst.AugAssign) -> bool:
 
 def _function(run: Run, node: cst.FunctionDef) -> bool:
     facts = run.module.functions[id(node)]
-    run.assign(facts.name, Function(facts, run.scope, None, run.origin(node)))
+    function = Function(facts, run.scope, None, run.origin(node))
+    run.assign(facts.name, run.decorated(function))
     return True
 
 
@@ -394,7 +413,10 @@ def _delete(run: Run, node: cst.Del) -> bool:
         owner = run.evaluate(target.value)
         key = expressions.subscript_key(run, target)
         if isinstance(owner, Object) and isinstance(key, Const):
-            run.state.write(owner.fields, key.value, Const(None, run.origin(node)))
+            gone = NONE if owner.kind == "environ" else Unknown("an item that was deleted", run.origin(node))
+            run.state.write(owner.fields, key.value, gone)
+        elif isinstance(owner, Items):
+            expressions.bind(run, target.value, Unknown("a list that lost an element", run.origin(node)))
     return True
 
 
@@ -417,6 +439,8 @@ def _import(run: Run, node: cst.Import) -> bool:
         else:
             top = dotted.partition(".")[0]
             package = run.project.find(run.module, top)
+            if package is None and file is not None:
+                package = run.project.package_of(file, dotted.count("."))
             run.assign(top, ModuleValue(package, origin) if package else External(top, origin))
         _execute(run, file)
     return True
@@ -439,6 +463,8 @@ def _import_from(run: Run, node: cst.ImportFrom) -> bool:
             for name, value in list(run.load(file.module).names.items()):
                 if isinstance(name, str) and not name.startswith("_"):
                     run.assign(name, value)
+        elif not level:
+            run.scope.stars.append(dotted)
         return True
     for alias in node.names:
         name = _dotted(alias.name)

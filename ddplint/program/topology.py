@@ -40,6 +40,8 @@ class _Mark:
 
 UNKNOWN: Any = _Mark("UNKNOWN")  # nothing is known of it
 OTHER: Any = _Mark("OTHER")  # something that is there, but nobody knows what
+FIRST_NODE: Any = _Mark("FIRST_NODE")  # a condition that nobody can judge holds on one node only: `is_head()`
+OTHER_NODES: Any = _Mark("OTHER_NODES")  # or on all but one
 ABSENT: Any = _Mark("ABSENT")  # an environment variable that is not set
 
 
@@ -228,8 +230,9 @@ class Process:
         if known is None:
             key = ("condition", value.condition.id)
             if key not in self.answers:
-                raise Question(key, (True, False))
-            known = bool(self.answers[key])
+                raise Question(key, (True, False, FIRST_NODE, OTHER_NODES))
+            answer = self.answers[key]
+            known = answer if isinstance(answer, bool) else (self.node == 0) is (answer is FIRST_NODE)
         return self.evaluate(value.then if known else value.other)
 
     def _index(self, value: Index) -> Any:
@@ -263,6 +266,10 @@ class Process:
                 return ABSENT
         key = ("variable", name)
         if key in self.answers:
+            answer = self.answers[key]
+            if isinstance(answer, Typed) and answer.role in (Role.RANK, Role.LOCAL_RANK):
+                # children share the environment of the process that spawned them
+                return _as_text(self.role(answer.role, started=True))
             return _as_text(self._answer(key, ()))
         if role is not None:
             # somebody exported it by hand, with the meaning that everybody gives it; or nobody did

@@ -217,6 +217,9 @@ class Device(Value):
         return (self.index,)
 
 
+ANY_KEY = object()  # a field of a dict that something was stored in under a key that is not known
+
+
 class Fields(dict[object, "Value"]):
     """The fields of an object, which know whose they are: an unwritten field still has a meaning there."""
 
@@ -381,13 +384,14 @@ class Unknown(Value):
 class Scope:
     """The names that a function, lambda or module body can see."""
 
-    __slots__ = ("module", "names", "outer", "outside")
+    __slots__ = ("module", "names", "outer", "outside", "stars")
 
     def __init__(self, module: Module, names: dict[object, Value], outer: Scope | None = None) -> None:
         self.module = module
         self.names = names
         self.outer = outer
         self.outside: dict[str, Scope] = {}  # `global` and `nonlocal` names, and where they live
+        self.stars: list[str] = []  # libraries whose names are all imported
 
 
 def walk(value: Value) -> Iterator[Value]:

@@ -413,9 +413,7 @@ def check(text: str, *, spawned: bool) -> None:
 
 
 # `**` of a namespace is not followed yet.
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.xfail if name == "vars" else ()) for name in UNDER_TORCHRUN]
-)
+@pytest.mark.parametrize("name", list(UNDER_TORCHRUN))
 def test_under_torchrun(name: str) -> None:
     check(IMPORTS + textwrap.dedent(UNDER_TORCHRUN[name]), spawned=False)
 
@@ -782,21 +780,11 @@ LAYOUTS = {
     },
 }
 
+
 # A package whose __init__ says nothing about ranks is not read, and `import a.b` needs it.
-UNFOLLOWED_LAYOUTS = {
-    ("a dotted import of a namespace package", "all"),
-    ("a dotted import of a namespace package", "the script"),
-    ("a dotted import", "the script"),
-}
-
-
 @pytest.mark.parametrize(
     ("name", "linted"),
-    [
-        pytest.param(name, linted, marks=pytest.mark.xfail if (name, linted) in UNFOLLOWED_LAYOUTS else ())
-        for name in LAYOUTS
-        for linted in ("all", "the script")
-    ],
+    [(name, linted) for name in LAYOUTS for linted in ("all", "the script")],
 )
 def test_layout(name: str, linted: str, tmp_path: Path) -> None:
     """The script is followed into the other files, whether these are linted too or not."""
@@ -892,7 +880,6 @@ def test_recursion_ends() -> None:
         pytest.param(
             "class A:\n    pass\nclass B(A):\n    pass\nclass A(B):\n    pass\nA().run()",
             id="one another, by a name used twice",
-            marks=pytest.mark.xfail(reason="Run.bases has no end", raises=RecursionError),
         ),
     ],
 )
