@@ -89,6 +89,7 @@ class Run:
         self.modules: dict[int, Scope] = {}
         self.environ = Object("environ", None)
         self.flags = Object("namespace", None)
+        self.commands: dict[int, list[Function]] = {}  # by what is called to run them
         self.attributes: Table = {}
         self._owners: dict[int, Value] = {}
         self.group: Table = {}
@@ -358,7 +359,13 @@ class Run:
         """A function as its decorators leave it; those of libraries are taken to keep what it does."""
         value: Value = function
         for decorator in reversed(function.facts.node.decorators):
-            changed = self.evaluate(decorator.decorator)
+            written = decorator.decorator
+            if isinstance(written, cst.Call):
+                made_by = self.evaluate(written.func)
+                if isinstance(made_by, Method) and made_by.name == "command":
+                    # @app.command() of typer, @cli.command() of a click group: run when `app()` is called
+                    self.commands.setdefault(made_by.owner.id, []).append(function)
+            changed = self.evaluate(written)
             if isinstance(changed, Function):
                 result = self.call(changed, Arguments((Argument(value, decorator),)), decorator)
                 value = result if isinstance(result, (Function, Unknown)) else value
@@ -442,6 +449,8 @@ class Run:
                 return self.invoke(method, arguments, node)
         if isinstance(callee, Choice):
             return self._call_choice(callee, arguments, node)
+        for command in self.commands.get(callee.id, ()):
+            self.invoke(command, Arguments(), node)
         return Unknown("what this call returns", self.origin(node))
 
     def _call_choice(self, callee: Choice, arguments: Arguments, node: cst.CSTNode) -> Value:

@@ -277,7 +277,7 @@ class Process:
             if role is Role.WORLD_SIZE and scenario.spawns:
                 answers = (Typed(Role.NNODES), Typed(role), ABSENT)
         else:
-            answers = (OTHER, ABSENT, *self._typed())
+            answers = (ABSENT, OTHER, *self._typed())
         raise Question(key, answers)
 
     def _typed(self, everywhere: bool = False) -> tuple[Typed, ...]:

@@ -575,8 +575,6 @@ OPTIONS = {
 }
 
 # Not followed yet.
-UNFOLLOWED = {"a typer app"}
-
 START = """
 def worker(i, node, gpus):
     dist.init_process_group("gloo", rank=node * gpus + i)
@@ -585,9 +583,7 @@ def start(node):
 """
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.xfail if name in UNFOLLOWED else ()) for name in OPTIONS]
-)
+@pytest.mark.parametrize("name", list(OPTIONS))
 def test_an_option_is_typed(name: str) -> None:
     """The node rank of the formula is the declared option, by its name and type."""
     one = program(IMPORTS + START + textwrap.dedent(OPTIONS[name]))
