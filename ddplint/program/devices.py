@@ -9,7 +9,7 @@ from ddplint.findings import Counterexample
 from ddplint.findings import Process as ProcessRow
 from ddplint.program import launchers
 from ddplint.program.events import Event
-from ddplint.program.group import Check, Judge, Judgement, Verdict
+from ddplint.program.judge import Check, Judge, Judgement, Verdict
 from ddplint.program.launchers import Role
 from ddplint.program.program import Program
 from ddplint.program.topology import Infeasible, Process, Question, Topology

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass, replace
 
 from ddplint.program import launchers
-from ddplint.program.group import Group, possible, sources
+from ddplint.program.group import Group
+from ddplint.program.judge import possible, sources
 from ddplint.program.program import Program
 from ddplint.program.state import Path
 from ddplint.program.values import Choice, Const, EnvHas, EnvVar, Input, Op, Origin, Value, negate, walk

@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 
-from ddplint.program.group import Group, Verdict
+from ddplint.program.group import Group
 from ddplint.program.hosts import is_loopback
+from ddplint.program.judge import Verdict
 from ddplint.program.launchers import RENDEZVOUS, TORCHRUN, Role
 from ddplint.program.module import Module
 from ddplint.program.place import with_defaults

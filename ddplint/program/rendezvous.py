@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ddplint.program.group import Group, Verdict, possible, sources
+from ddplint.program.group import Group
+from ddplint.program.judge import Verdict, possible, sources
 from ddplint.program.launchers import RENDEZVOUS, SRUN, Role
 from ddplint.program.program import Program
 from ddplint.program.run import presence

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from ddplint.program import expressions, options, statements
+from ddplint.program import conditions, expressions, options, statements
 from ddplint.program.events import Argument, Arguments, Event, Spawn
 from ddplint.program.module import ClassFacts, FunctionFacts, Module
 from ddplint.program.state import Loop, Region, State, Table, assume
@@ -688,7 +688,7 @@ def presence(value: Value) -> Value:
         return EnvHas(value.name, value.origin)
     if isinstance(value, Choice):
         then, other = presence(value.then), presence(value.other)
-        return expressions.as_condition(choose(value.condition, then, other))
+        return conditions.as_condition(choose(value.condition, then, other))
     if isinstance(value, Const) and value.value is None:
         return Const(False)
     return Const(True)

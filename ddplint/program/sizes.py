@@ -6,7 +6,8 @@ import enum
 from collections.abc import Iterator
 
 from ddplint.program import launchers
-from ddplint.program.group import Group, sources
+from ddplint.program.group import Group
+from ddplint.program.judge import sources
 from ddplint.program.launchers import Role
 from ddplint.program.misuse import misused_variable
 from ddplint.program.program import Program

@@ -12,7 +12,7 @@ from ddplint.program.launchers import HYDRA, MVAPICH, OPENMPI, RENDEZVOUS, SRUN,
 from ddplint.program.place import EXPORTED, Place, typed_at, with_defaults
 from ddplint.program.program import Program
 from ddplint.program.received import Received, number, receive
-from ddplint.program.state import conditions
+from ddplint.program.state import steps
 from ddplint.program.topology import Scenario, Topology
 from ddplint.program.values import EnvHas, EnvVar, Input, Value
 
@@ -183,7 +183,7 @@ def _arrive(place: Place, groups: Sequence[Group]) -> Arrival:
     blocked: list[Arrival] = []
     for group in groups:
         assumed = dict(place.assumed)
-        obstacle = place.obstacle(conditions(group.event.path))
+        obstacle = place.obstacle(steps(group.event.path))
         if obstacle is None:
             return Arrival(place, group, None)
         blocked.append(Arrival(place, group, obstacle))
@@ -206,6 +206,6 @@ def _values(groups: Sequence[Group], devices: Mapping[int, Sequence[Event]]) -> 
     for group in groups:
         for event in (group.event, *devices[id(group)]):
             yield from (argument.value for argument in event.arguments.values())
-            yield from (condition for condition, _ in conditions(event.path))
+            yield from (condition for condition, _ in steps(event.path))
         yield from (value for name, value in group.event.environ.items() if name in RENDEZVOUS)
         yield from (spawn.count.value for spawn in group.event.context if spawn.count is not None)

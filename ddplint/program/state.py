@@ -33,7 +33,7 @@ class Path:
         return found[::-1]
 
 
-def conditions(path: Path | None, since: Path | None = None) -> list[tuple[Value, bool]]:
+def steps(path: Path | None, since: Path | None = None) -> list[tuple[Value, bool]]:
     """The conditions of ``path`` that came after ``since``, oldest first."""
     found: list[tuple[Value, bool]] = []
     while path is not None and path is not since:
@@ -176,7 +176,7 @@ class State:
         last = exits[-1]
         merged, result = last.changes, last.value
         for exit in reversed(exits[:-1]):
-            condition = conjunction(conditions(exit.path, region.path))
+            condition = conjunction(steps(exit.path, region.path))
             mark = self.mark()
             self.merge(condition, exit.changes, merged)
             merged = self.undo(mark)
@@ -187,4 +187,4 @@ class State:
         return result
 
 
-__all__ = ["FALSE", "TRUE", "Changes", "Path", "Region", "State", "Table", "assume", "conditions", "conjunction"]
+__all__ = ["FALSE", "TRUE", "Changes", "Path", "Region", "State", "Table", "assume", "conjunction", "steps"]

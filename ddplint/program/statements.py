@@ -11,34 +11,26 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from ddplint.program import expressions
-from ddplint.program.state import Changes, Loop, Path, assume, conditions, conjunction
+from ddplint.program import conditions, expressions, operators, targets
+from ddplint.program.state import Path, assume, conjunction, steps
 from ddplint.program.values import (
     FALSE,
     NONE,
     Class,
     Const,
     EnvHas,
-    External,
     Function,
-    Imported,
     Items,
-    ModuleValue,
     Object,
     Op,
     Unknown,
     Value,
-    choose,
     negate,
-    walk,
 )
 
 if TYPE_CHECKING:
-    from ddplint.program.project import ModuleFile
     from ddplint.program.run import Run
-
-# A loop over more known elements than this is executed once, with an unknown element.
-_UNROLL = 32
+from ddplint.program import imports, loops
 
 
 def block(run: Run, body: Sequence[cst.CSTNode]) -> bool:
@@ -59,7 +51,7 @@ def block(run: Run, body: Sequence[cst.CSTNode]) -> bool:
     return True
 
 
-def _suite(run: Run, node: cst.BaseSuite) -> bool:
+def suite(run: Run, node: cst.BaseSuite) -> bool:
     return block(run, node.body)
 
 
@@ -67,12 +59,9 @@ def _line(run: Run, node: cst.SimpleStatementLine) -> bool:
     return block(run, node.body)
 
 
-# -- conditions -----------------------------------------------------------------------------------------------------
-
-
 def fork(run: Run, condition: Value, then: Callable[[], bool], other: Callable[[], bool]) -> bool:
     """Execute both sides of a condition and merge what they leave; only the known side where it is known."""
-    truth = expressions.truth(condition)
+    truth = conditions.truth(condition)
     if truth is not None:
         return then() if truth else other()
     state = run.state
@@ -100,8 +89,8 @@ def _implications(before: Path | None, condition: Value, then: Path | None, othe
     """The path after both branches, with what the tests inside each let through: ``not condition or machines == 1``."""
     path = before
     for branch, truth in ((then, True), (other, False)):
-        own = conditions(assume(before, condition, truth), before)
-        told = [item for item in conditions(branch, before)[len(own) :] if not isinstance(item[0], EnvHas)]
+        own = steps(assume(before, condition, truth), before)
+        told = [item for item in steps(branch, before)[len(own) :] if not isinstance(item[0], EnvHas)]
         if told:
             excluded = negate(condition) if truth else condition
             path = assume(path, Op("or", (excluded, conjunction(told)), "bool", condition.origin), True)
@@ -117,15 +106,15 @@ def _if(run: Run, node: cst.If) -> bool:
             return True
         if isinstance(orelse, cst.If):
             return _if(run, orelse)
-        return _suite(run, orelse.body)
+        return suite(run, orelse.body)
 
-    return fork(run, condition, lambda: _suite(run, node.body), other)
+    return fork(run, condition, lambda: suite(run, node.body), other)
 
 
 def _assert(run: Run, node: cst.Assert) -> bool:
     condition = expressions.condition(run, node.test)
     run.state.path = assume(run.state.path, condition, True)
-    return expressions.truth(condition) is not False
+    return conditions.truth(condition) is not False
 
 
 def _pattern_values(pattern: cst.MatchPattern) -> list[cst.BaseExpression]:
@@ -150,119 +139,15 @@ def _match(run: Run, node: cst.Match) -> bool:
         if values and current.guard is None:
             condition: Value = FALSE
             for value in values:
-                one = expressions.compare(run, "eq", subject, run.evaluate(value), current)
-                condition = expressions.both("or", condition, one)
+                one = operators.compare(run, "eq", subject, run.evaluate(value), current)
+                condition = conditions.both("or", condition, one)
         elif isinstance(pattern, cst.MatchAs) and pattern.pattern is None and current.guard is None:
-            return _suite(run, current.body)
+            return suite(run, current.body)
         else:
             condition = Unknown("whether a case matches", run.origin(current), key=("case", id(current)))
-        return fork(run, condition, lambda: _suite(run, current.body), lambda: case(position + 1))
+        return fork(run, condition, lambda: suite(run, current.body), lambda: case(position + 1))
 
     return case(0)
-
-
-# -- loops ----------------------------------------------------------------------------------------------------------
-
-
-def _for(run: Run, node: cst.For) -> bool:
-    iterable = run.evaluate(node.iter)
-    if isinstance(iterable, Items) and len(iterable.values) <= _UNROLL:
-        return _unrolled(run, node, iterable)
-    index = expressions.loop_index(run, node, iterable)
-    expressions.bind(run, node.target, index or _element(run, node, iterable))
-    if index is not None:
-        run.loops.append(index)
-    try:
-        _body(run, node.body)
-    finally:
-        if index is not None:
-            run.loops.pop()
-    return _suite(run, node.orelse.body) if node.orelse is not None else True
-
-
-def _unrolled(run: Run, node: cst.For, iterable: Items) -> bool:
-    """Every pass by itself: `break` leaves them all, `continue` only its own."""
-    whole = run.state.enter()
-    alive = True
-    for item in iterable.values:
-        expressions.bind(run, node.target, item)
-        one = run.state.enter()
-        run.loop_regions.append(Loop(whole, one, repeats=False))
-        try:
-            alive = _suite(run, node.body)
-        finally:
-            run.loop_regions.pop()
-        alive = run.state.join(one, alive, NONE) is not None
-        if not alive:
-            break
-    if alive and node.orelse is not None:
-        alive = _suite(run, node.orelse.body)
-    return run.state.join(whole, alive, NONE) is not None
-
-
-def _element(run: Run, node: cst.For, iterable: Value) -> Value:
-    element = Unknown("an element of a loop", run.origin(node))
-    if isinstance(iterable, Op) and iterable.name == "enumerate":
-        return Items((element, Unknown("an element of a loop", run.origin(node))))
-    return element
-
-
-def _while(run: Run, node: cst.While) -> bool:
-    condition = expressions.condition(run, node.test)
-    if expressions.truth(condition) is False:
-        return True
-    before = run.state.path
-    run.state.path = assume(before, condition, True)
-    left = _body(run, node.body)
-    run.state.path = before
-    return left or expressions.truth(condition) is None  # only `break` leaves `while True`
-
-
-def _body(run: Run, body: cst.BaseSuite) -> bool:
-    """One pass through a loop body, which stands for all of them; whether `break` leaves the loop somewhere."""
-    whole, one = run.state.enter(), run.state.enter()
-    run.loop_regions.append(Loop(whole, one, repeats=True))
-    try:
-        alive = _suite(run, body)
-    finally:
-        run.loop_regions.pop()
-    alive = run.state.join(one, alive, NONE) is not None
-    broken = bool(whole.exits)
-    ended = run.state.join(whole, alive, NONE) is None
-    changes = run.state.undo(whole.mark)
-    run.state.path = whole.path
-    if not ended:  # a body that always raises or returns leaves the case that the loop had nothing to do
-        _after_passes(run, body, changes)
-    return broken
-
-
-def _after_passes(run: Run, body: cst.BaseSuite, changes: Changes) -> None:
-    """What any number of passes leaves: one pass stands for all where it does not build on the one before."""
-    ran = Unknown("whether a loop runs", run.origin(body), key=("loop", id(body)))
-    for table, key, new in changes.values():
-        old = table.get(key)
-        if old is None or isinstance(new, Unknown):
-            value = new
-        elif isinstance(new, Const) or any(part.id == old.id for part in walk(new)):
-            value = Unknown("a value that a loop builds up", new.origin, type=new.type)
-        else:
-            value = choose(ran, new, old)
-        run.state.write(table, key, value)
-
-
-def _break(run: Run, node: cst.Break) -> bool:
-    if run.loop_regions:
-        run.state.leave(run.loop_regions[-1].whole, NONE)
-    return False
-
-
-def _continue(run: Run, node: cst.Continue) -> bool:
-    if run.loop_regions:
-        run.state.leave(run.loop_regions[-1].one, NONE)
-    return False
-
-
-# -- ways out -------------------------------------------------------------------------------------------------------
 
 
 def _return(run: Run, node: cst.Return) -> bool:
@@ -283,15 +168,15 @@ def _raise(run: Run, node: cst.Raise) -> bool:
 def _try(run: Run, node: cst.Try | cst.TryStar) -> bool:
     state = run.state
     mark, before, needed = state.mark(), state.path, len(run.required)
-    alive = _suite(run, node.body)
+    alive = suite(run, node.body)
     if alive and node.orelse is not None:
-        alive = _suite(run, node.orelse.body)
+        alive = suite(run, node.orelse.body)
     path = state.path
     raised = _raised(run, node, run.required[needed:])
     for handler in node.handlers:
         changes = state.undo(mark)
         state.path = assume(before, raised, True)
-        handled = _suite(run, handler.body)
+        handled = suite(run, handler.body)
         others = state.undo(mark)
         if alive and handled:
             state.merge(raised, others, changes)
@@ -302,7 +187,7 @@ def _try(run: Run, node: cst.Try | cst.TryStar) -> bool:
         else:
             state.apply(changes)
     state.path = path
-    if node.finalbody is not None and not _suite(run, node.finalbody.body):
+    if node.finalbody is not None and not suite(run, node.finalbody.body):
         return False
     return alive
 
@@ -328,11 +213,8 @@ def _with(run: Run, node: cst.With) -> bool:
     for item in node.items:
         value = run.evaluate(item.item)
         if item.asname is not None and isinstance(item.asname.name, cst.BaseExpression):
-            expressions.bind(run, item.asname.name, value)
-    return _suite(run, node.body)
-
-
-# -- bindings -------------------------------------------------------------------------------------------------------
+            targets.bind(run, item.asname.name, value)
+    return suite(run, node.body)
 
 
 def _expression(run: Run, node: cst.Expr) -> bool:
@@ -343,13 +225,13 @@ def _expression(run: Run, node: cst.Expr) -> bool:
 def _assign(run: Run, node: cst.Assign) -> bool:
     value = run.evaluate(node.value)
     for target in node.targets:
-        expressions.bind(run, target.target, value, node.value)
+        targets.bind(run, target.target, value, node.value)
     return True
 
 
 def _annotated(run: Run, node: cst.AnnAssign) -> bool:
     if node.value is not None:
-        expressions.bind(run, node.target, run.evaluate(node.value), node.value)
+        targets.bind(run, node.target, run.evaluate(node.value), node.value)
     return True
 
 
@@ -368,15 +250,15 @@ def _augmented(run: Run, node: cst.AugAssign) -> bool:
     if isinstance(node.operator, cst.BitOrAssign):
         left = run.evaluate(node.target)
         if isinstance(left, Object):
-            expressions.update(run, left, right, node.value)
+            targets.update(run, left, right, node.value)
             return True
     name = _AUGMENTED.get(type(node.operator))
     if name is None or run.loop_regions:
         # inside a loop the second pass would add again: one pass cannot stand for all
         value: Value = Unknown("a running total", run.origin(node))
     else:
-        value = expressions.operate(run, name, run.evaluate(node.target), right, node)
-    expressions.bind(run, node.target, value, node.value)
+        value = operators.operate(run, name, run.evaluate(node.target), right, node)
+    targets.bind(run, node.target, value, node.value)
     return True
 
 
@@ -411,75 +293,12 @@ def _delete(run: Run, node: cst.Del) -> bool:
     target = node.target
     if isinstance(target, cst.Subscript):
         owner = run.evaluate(target.value)
-        key = expressions.subscript_key(run, target)
+        key = targets.subscript_key(run, target)
         if isinstance(owner, Object) and isinstance(key, Const):
             gone = NONE if owner.kind == "environ" else Unknown("an item that was deleted", run.origin(node))
             run.state.write(owner.fields, key.value, gone)
         elif isinstance(owner, Items):
-            expressions.bind(run, target.value, Unknown("a list that lost an element", run.origin(node)))
-    return True
-
-
-# -- imports --------------------------------------------------------------------------------------------------------
-
-
-def _dotted(node: cst.BaseExpression | None) -> str:
-    if isinstance(node, cst.Attribute):
-        return f"{_dotted(node.value)}.{node.attr.value}"
-    return node.value if isinstance(node, cst.Name) else ""
-
-
-def _import(run: Run, node: cst.Import) -> bool:
-    origin = run.origin(node)
-    for alias in node.names:
-        dotted = _dotted(alias.name)
-        file = run.project.find(run.module, dotted)
-        if alias.asname is not None and isinstance(alias.asname.name, cst.Name):
-            run.assign(alias.asname.name.value, ModuleValue(file, origin) if file else External(dotted, origin))
-        else:
-            top = dotted.partition(".")[0]
-            package = run.project.find(run.module, top)
-            if package is None and file is not None:
-                package = run.project.package_of(file, dotted.count("."))
-            run.assign(top, ModuleValue(package, origin) if package else External(top, origin))
-        _execute(run, file)
-    return True
-
-
-def _execute(run: Run, file: ModuleFile | None) -> None:
-    """Run a module at its import if that does more than define names; else when a name of it is used."""
-    if file is not None and file.has_effects and file.module is not None:
-        run.load(file.module)
-
-
-def _import_from(run: Run, node: cst.ImportFrom) -> bool:
-    origin = run.origin(node)
-    dotted = _dotted(node.module)
-    level = len(node.relative)
-    file = run.project.find(run.module, dotted, level)
-    _execute(run, file)
-    if isinstance(node.names, cst.ImportStar):
-        if file is not None and file.module is not None:
-            for name, value in list(run.load(file.module).names.items()):
-                if isinstance(name, str) and not name.startswith("_"):
-                    run.assign(name, value)
-        elif not level:
-            run.scope.stars.append(dotted)
-        return True
-    for alias in node.names:
-        name = _dotted(alias.name)
-        bound = alias.asname.name.value if alias.asname and isinstance(alias.asname.name, cst.Name) else name
-        if file is not None:
-            run.assign(bound, Imported(file, name, origin))
-            continue
-        below = run.project.find(run.module, f"{dotted}.{name}" if dotted else name, level)
-        if below is not None:
-            run.assign(bound, ModuleValue(below, origin))
-            _execute(run, below)
-        elif level:
-            run.assign(bound, Unknown(f"{name} of a module that was not found", origin))
-        else:
-            run.assign(bound, expressions.external(run, f"{dotted}.{name}", origin))
+            targets.bind(run, target.value, Unknown("a list that lost an element", run.origin(node)))
     return True
 
 
@@ -487,8 +306,8 @@ def _import_from(run: Run, node: cst.ImportFrom) -> bool:
 _STATEMENTS: dict[type[cst.CSTNode], Callable[[Run, Any], bool]] = {
     cst.SimpleStatementLine: _line,
     cst.If: _if,
-    cst.For: _for,
-    cst.While: _while,
+    cst.For: loops.for_loop,
+    cst.While: loops.while_loop,
     cst.Try: _try,
     cst.TryStar: _try,
     cst.With: _with,
@@ -502,11 +321,11 @@ _STATEMENTS: dict[type[cst.CSTNode], Callable[[Run, Any], bool]] = {
     cst.Return: _return,
     cst.Raise: _raise,
     cst.Assert: _assert,
-    cst.Break: _break,
-    cst.Continue: _continue,
+    cst.Break: loops.break_loop,
+    cst.Continue: loops.continue_loop,
     cst.Global: _outside,
     cst.Nonlocal: _outside,
     cst.Del: _delete,
-    cst.Import: _import,
-    cst.ImportFrom: _import_from,
+    cst.Import: imports.import_module,
+    cst.ImportFrom: imports.import_from,
 }

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ddplint.program import launchers
 from ddplint.program.events import Event
-from ddplint.program.group import possible
+from ddplint.program.judge import possible
 from ddplint.program.program import Program
 from ddplint.program.values import Choice, EnvVar, Input, Value
 

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 
 from ddplint.program import launchers
-from ddplint.program.group import Group, Verdict, sources
+from ddplint.program.group import Group
+from ddplint.program.judge import Verdict, sources
 from ddplint.program.launchers import Role
 from ddplint.program.program import Program
 from ddplint.program.sizes import has_fallback, inputs
