@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from ddplint.program import arithmetic
+from ddplint.program import arithmetic, binding, objects
 from ddplint.program.events import Arguments
 from ddplint.program.state import assume
 from ddplint.program.values import (
@@ -250,7 +250,7 @@ def _comparison(run: Run, node: cst.Comparison) -> Value:
 
 
 def _attribute(run: Run, node: cst.Attribute) -> Value:
-    return run.attribute(evaluate(run, node.value), node.attr.value, run.origin(node))
+    return objects.attribute(run, evaluate(run, node.value), node.attr.value, run.origin(node))
 
 
 def _subscript(run: Run, node: cst.Subscript) -> Value:
@@ -261,8 +261,8 @@ def _subscript(run: Run, node: cst.Subscript) -> Value:
 def _call(run: Run, node: cst.Call) -> Value:
     callee = evaluate(run, node.func)
     if isinstance(callee, External) and callee.name == "super":
-        return run.parent() or Unknown("super()", run.origin(node))
-    arguments = run.arguments(node)
+        return objects.parent(run) or Unknown("super()", run.origin(node))
+    arguments = binding.evaluate_arguments(run, node)
     result = run.call(callee, arguments, node)
     if isinstance(callee, Method) and callee.name in _CHANGE_LISTS and isinstance(node.func, cst.Attribute):
         _change_list(run, callee, arguments, node.func.value)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from ddplint.program import arithmetic
+from ddplint.program import arithmetic, binding, objects
 from ddplint.program.events import Arguments
 from ddplint.program.values import (
     Class,
@@ -143,7 +143,7 @@ def add_dataclass(run: Run, parser: Object, cls: ClassFacts, dest: str | None) -
 def filled_instance(run: Run, cls: ClassFacts, origin: Origin | None) -> Object:
     """An instance of a configuration class as a command line fills it: each field its default or what is typed."""
     instance = Object("instance", origin, cls=cls)
-    for name, node, default in run.declared_fields(cls):
+    for name, node, default in objects.declared_fields(run, cls):
         kind = node.annotation.annotation
         declared = _TYPES.get(kind.value) if isinstance(kind, cst.Name) else None
         spec = OptionSpec(
@@ -278,7 +278,7 @@ def _config_parameter(run: Run, facts: FunctionFacts) -> dict[str, Value]:
 
 
 def _click_option(run: Run, call: cst.Call) -> Input | None:
-    arguments = run.arguments(call)
+    arguments = binding.evaluate_arguments(run, call)
     parser = Object("parser", Origin(run.module, call))
     # click and argparse agree on flags, type and default; click's is_flag is argparse's store_true
     if isinstance(flag := arguments.value("is_flag"), Const) and flag.value:
@@ -298,7 +298,7 @@ def parameter_inputs(run: Run, facts: FunctionFacts, parser: str) -> dict[str, V
         if param.default is not None:
             default = run.evaluate(param.default)
             if isinstance(default, Unknown) and isinstance(param.default, cst.Call):
-                given = run.arguments(param.default)  # typer.Option(1, "--nodes", envvar="NNODES")
+                given = binding.evaluate_arguments(run, param.default)  # typer.Option(1, "--nodes", envvar="NNODES")
                 default = _or_variable(run, given, given.value("default", 0), param.default)
         annotation = param.annotation.annotation if param.annotation else None
         declared = _TYPES.get(annotation.value) if isinstance(annotation, cst.Name) else None

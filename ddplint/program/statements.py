@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from ddplint.program import conditions, expressions, operators, targets
+from ddplint.program import binding, conditions, expressions, operators, targets
 from ddplint.program.state import Path, assume, conjunction, steps
 from ddplint.program.values import (
     FALSE,
@@ -265,7 +265,7 @@ def _augmented(run: Run, node: cst.AugAssign) -> bool:
 def _function(run: Run, node: cst.FunctionDef) -> bool:
     facts = run.module.functions[id(node)]
     function = Function(facts, run.scope, None, run.origin(node))
-    run.assign(facts.name, run.decorated(function))
+    run.assign(facts.name, binding.decorated(run, function))
     return True
 
 

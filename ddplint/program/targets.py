@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from ddplint.program import arithmetic
+from ddplint.program import arithmetic, objects
 from ddplint.program.events import Argument
 from ddplint.program.values import (
     ANY_KEY,
@@ -31,7 +31,7 @@ def bind(run: Run, target: cst.BaseExpression, value: Value, node: cst.CSTNode |
     if isinstance(target, cst.Name):
         run.assign(target.value, value)
     elif isinstance(target, cst.Attribute):
-        run.set_attribute(expressions.evaluate(run, target.value), target.attr.value, value)
+        objects.set_attribute(run, expressions.evaluate(run, target.value), target.attr.value, value)
     elif isinstance(target, cst.Subscript):
         owner, key = expressions.evaluate(run, target.value), subscript_key(run, target)
         if isinstance(owner, Items):
@@ -63,7 +63,7 @@ def set_item(run: Run, owner: Value, key: Value, argument: Argument, node: cst.C
             for known in [*owner.fields, ANY_KEY]:  # any of them may be the one
                 run.state.write(owner.fields, known, Unknown("an item under an unknown key", run.origin(node)))
     elif isinstance(owner, Input) and isinstance(key, Const):
-        run.set_attribute(owner, str(key.value), argument.value)
+        objects.set_attribute(run, owner, str(key.value), argument.value)
 
 
 def update(run: Run, owner: Object, other: Value, node: cst.CSTNode) -> None:
@@ -110,17 +110,17 @@ def item(run: Run, owner: Value, key: Value, node: cst.CSTNode) -> Value:
         if owner.kind == "environ" and isinstance(key.value, str):
             return run.read_variable(owner, key.value, origin, required=True)
         if owner.kind == "config" and isinstance(key.value, str):
-            return run.attribute(owner, key.value, origin)
+            return objects.attribute(run, owner, key.value, origin)
         found = owner.fields.get(key.value) or owner.fields.get(ANY_KEY)
         if found is not None:
             return found
         if owner.kind == "namespace" and isinstance(key.value, str):
-            return run.attribute(owner, key.value, origin)
+            return objects.attribute(run, owner, key.value, origin)
     if isinstance(owner, Items) and isinstance(key, Const) and isinstance(key.value, int):
         known = -len(owner.values) <= key.value < len(owner.values)
         return owner.values[key.value] if known else Unknown("an element that is not there", origin)
     if isinstance(owner, Input) and owner.spec is None and isinstance(key, Const):
-        return run.attribute(owner, str(key.value), origin)
+        return objects.attribute(run, owner, str(key.value), origin)
     if isinstance(owner, Choice):
         return choose(owner.condition, item(run, owner.then, key, node), item(run, owner.other, key, node))
     if isinstance(owner, Op) and isinstance(key, Const):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from ddplint.program import arithmetic, operators, options, targets
+from ddplint.program import arithmetic, objects, operators, options, targets
 from ddplint.program.events import Arguments
 from ddplint.program.values import (
     ANY_KEY,
@@ -51,7 +51,11 @@ def call_method(run: Run, method: Method, arguments: Arguments, node: cst.CSTNod
         return owner
     if name == "get" and isinstance(owner, Input) and owner.spec is None:
         key = arguments.value(None, 0)
-        return run.attribute(owner, str(key.value), origin) if isinstance(key, Const) else Unknown("a field", origin)
+        return (
+            objects.attribute(run, owner, str(key.value), origin)
+            if isinstance(key, Const)
+            else Unknown("a field", origin)
+        )
     if isinstance(owner, Class) and name == "parse_args":
         return options.filled_instance(run, owner.facts, origin)
     uses = (owner, *(argument.value for argument in (*arguments.positional, *arguments.keyword.values())))
@@ -66,7 +70,7 @@ def _object_method(run: Run, owner: Object, name: str, arguments: Arguments, nod
     if owner.kind in ("config", "namespace") and name == "get":
         key = arguments.value(None, 0)
         if isinstance(key, Const) and isinstance(key.value, str):
-            return run.attribute(owner, key.value, run.origin(node))
+            return objects.attribute(run, owner, key.value, run.origin(node))
     if name in ("items", "keys", "values") and owner.kind in ("dict", "instance"):
         pairs = [(Const(key), value) for key, value in owner.fields.items() if isinstance(key, (str, int))]
         origin = run.origin(node)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from ddplint.program import arithmetic, conditions, targets
+from ddplint.program import arithmetic, conditions, objects, targets
 from ddplint.program.events import Arguments
 from ddplint.program.values import (
     NONE,
@@ -154,7 +154,7 @@ def _getattr(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
     owner, name = arguments.value(None, 0), arguments.value(None, 1)
     if owner is None or not (isinstance(name, Const) and isinstance(name.value, str)):
         return Unknown("an attribute of unknown name", run.origin(node))
-    found = run.attribute(owner, name.value, run.origin(node))
+    found = objects.attribute(run, owner, name.value, run.origin(node))
     default = arguments.value(None, 2)
     if isinstance(found, Method) and default is not None:
         return Unknown(f"the attribute {name.value}", run.origin(node))
@@ -165,7 +165,7 @@ def _getattr(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
 def _setattr(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
     owner, name, value = arguments.value(None, 0), arguments.value(None, 1), arguments.value(None, 2)
     if owner is not None and value is not None and isinstance(name, Const) and isinstance(name.value, str):
-        run.set_attribute(owner, name.value, value)
+        objects.set_attribute(run, owner, name.value, value)
     return NONE
 
 
@@ -173,7 +173,7 @@ def _setattr(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
 def _hasattr(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
     owner, name = arguments.value(None, 0), arguments.value(None, 1)
     if isinstance(owner, Object) and isinstance(name, Const) and isinstance(name.value, str):
-        found = run.attribute(owner, name.value, run.origin(node))
+        found = objects.attribute(run, owner, name.value, run.origin(node))
         if not isinstance(found, Method):
             return Const(True, run.origin(node))
     return Unknown("whether an attribute exists", run.origin(node))
@@ -200,7 +200,7 @@ def _fields(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
     if facts is None:
         return Unknown("the fields of a class", run.origin(node))
     made = []
-    for name, declaration, default in run.declared_fields(facts):
+    for name, declaration, default in objects.declared_fields(run, facts):
         described: dict[object, Value] = {"name": Const(name, run.origin(declaration)), "default": default or NONE}
         made.append(Object("instance", run.origin(declaration), fields=described))
     return Items(tuple(made), run.origin(node))
