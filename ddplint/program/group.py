@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +17,7 @@ from ddplint.program.topology import (
     Process,
     Question,
     Topology,
+    is_guess,
 )
 from ddplint.program.values import (
     Choice,
@@ -207,7 +209,10 @@ class Group(Judge):
         if judged.topology is None or judged.answers is None:
             return None
         try:
-            processes = self.processes(judged.scenario, judged.topology, judged.answers) or []
+            reached = self.processes(judged.scenario, judged.topology, judged.answers) or []
+            # a table shows facts: what hangs on a condition that was only guessed is left open in it
+            told = {key: answer for key, answer in judged.answers.items() if not is_guess(key)}
+            processes = [replace(process, answers=told, _memo={}) for process in reached]
             rows = [
                 (process, self._shown(process, self.rank), self._shown(process, self.world_size))
                 for process in processes
@@ -228,6 +233,9 @@ class Group(Judge):
             )
             for process, rank, world in rows
         )
+        worlds = {world for _, _, world in rows}
+        if None in {rank for _, rank, _ in rows} and not any(row.trouble for row in table) and worlds == {None}:
+            return None
         shown = Topology(judged.topology.nnodes, processes[0].started if processes else judged.topology.nproc)
         return Counterexample(shown.nnodes, shown.nproc, table, _summary(shown, holders, rows))
 
@@ -240,7 +248,7 @@ class Group(Judge):
             while processes and isinstance(value, Choice):
                 known = processes[0].truth(value.condition)
                 if known is None:
-                    known = judged.answers.get(("condition", value.condition.id), True) is not False
+                    return value
                 value = value.then if known else value.other
         except (Infeasible, Question):
             pass

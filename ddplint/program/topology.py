@@ -348,6 +348,12 @@ def _as_text(value: object) -> Any:
 
 # -- searching ------------------------------------------------------------------------------------------------------
 
+
+def is_guess(key: object) -> bool:
+    """Whether an answer only guesses a condition that nobody can judge, instead of saying what somebody types."""
+    return isinstance(key, tuple) and key[0] == "condition"
+
+
 # Questions multiply: a script with more than this many ways to be started is not judged.
 _MOST_TRIES = 500
 
