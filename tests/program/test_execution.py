@@ -650,7 +650,6 @@ def test_subparsers() -> None:
             start(cfg.launch.node_rank)
             """,
             id="OmegaConf.load",
-            marks=pytest.mark.xfail(reason="what load() returns is unknown and has no name"),
         ),
     ],
 )

@@ -139,6 +139,11 @@ def _copy(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
     return _view(run, arguments, node)
 
 
+@models("omegaconf.OmegaConf.load", "omegaconf.OmegaConf.merge", "omegaconf.OmegaConf.from_cli")
+def _configuration(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
+    return Object("config", run.origin(node))
+
+
 @models("vars", "omegaconf.OmegaConf.to_container")
 def _view(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
     value = arguments.value(None, 0)
