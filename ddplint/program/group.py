@@ -204,8 +204,8 @@ class Group(Judge):
 
     # -- showing it ---------------------------------------------------------------------------------------------
 
-    def counterexample(self, judged: Judgement) -> Counterexample | None:
-        """The table of a failure: who claims what."""
+    def counterexample(self, judged: Judgement, of_ranks: bool = True) -> Counterexample | None:
+        """The table of a failure: who claims what. Without ``of_ranks`` it is about the world size."""
         if judged.topology is None or judged.answers is None:
             return None
         try:
@@ -229,7 +229,7 @@ class Group(Judge):
                 process.local,
                 rank,
                 world,
-                trouble="duplicate rank" if rank is not None and len(holders[rank]) > 1 else None,
+                trouble="duplicate rank" if of_ranks and rank is not None and len(holders[rank]) > 1 else None,
             )
             for process, rank, world in rows
         )
@@ -237,7 +237,8 @@ class Group(Judge):
         if None in {rank for _, rank, _ in rows} and not any(row.trouble for row in table) and worlds == {None}:
             return None
         shown = Topology(judged.topology.nnodes, processes[0].started if processes else judged.topology.nproc)
-        return Counterexample(shown.nnodes, shown.nproc, table, _summary(shown, holders, rows))
+        summary = _summary(shown, holders if of_ranks else {}, rows)
+        return Counterexample(shown.nnodes, shown.nproc, table, summary) if summary else None
 
     def chosen(self, judged: Judgement | None, value: Value) -> Value:
         """What a value comes down to in the failure: the side of each choice that the first process takes."""
@@ -264,7 +265,7 @@ class Group(Judge):
 
 def _summary(
     topology: Topology, holders: dict[int, list[Process]], rows: list[tuple[Process, int | None, int | None]]
-) -> str:
+) -> str | None:
     for rank, claimants in sorted(holders.items()):
         if len(claimants) > 1:
             pair = sorted(claimants, key=lambda process: (process.node, process.local))
@@ -277,5 +278,5 @@ def _summary(
     worlds = sorted({world for _, _, world in rows if world is not None})
     if worlds and worlds != [total]:
         return f"{topology}: {total} processes run, but world_size is {', '.join(map(str, worlds))}"
-    missing = sorted(set(range(total)) - set(holders))
-    return f"{topology}: nobody claims rank {', '.join(map(str, missing))}" if missing else str(topology)
+    missing = sorted(set(range(total)) - set(holders)) if holders else []
+    return f"{topology}: nobody claims rank {', '.join(map(str, missing))}" if missing else None

@@ -42,5 +42,7 @@ class HardcodedWorldSize(Rule):
                 severity=program.topology_severity(),
                 help="compute it as nnodes * processes per node, or leave it to torchrun (WORLD_SIZE)",
                 notes=words.chain(program, size, "the world size", origin),
-                counterexample=group.counterexample(group.world_failure) if group.world_failure else None,
+                counterexample=group.counterexample(group.world_failure, of_ranks=False)
+                if group.world_failure
+                else None,
             )

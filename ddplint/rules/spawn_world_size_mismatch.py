@@ -43,5 +43,5 @@ class SpawnWorldSizeMismatch(Rule):
                 f"{words.describe(group.world_size)}: the start hangs until the missing ranks time out",
                 help="start exactly world_size processes on one node: nprocs=world_size",
                 notes=words.chain(program, group.world_size, "the world size", Origin(spawn.module, spawn.count.node)),
-                counterexample=group.counterexample(failure),
+                counterexample=group.counterexample(failure, of_ranks=False),
             )
