@@ -47,8 +47,7 @@ class Program:
     @cached_property
     def orphan_run(self) -> Run:
         """The executions of the functions that nobody calls, one after the other, each from the loaded module."""
-        run = self.project.new_run(self.module)
-        run.entry = _NOBODY  # nothing here is the started script
+        run = self.project.new_run(self.module, started=False)
         seen = self.entry_run.executed
         for facts in list(self.module.functions.values()):
             if id(facts.node) in run.executed or id(facts.node) in seen or facts.outer is not None:
@@ -186,10 +185,3 @@ class Program:
                 except OSError:
                     continue
         return found
-
-
-class _Nobody:
-    """Stands for "no module": functions that nobody calls are not run as a script."""
-
-
-_NOBODY: Module = _Nobody()  # type: ignore[assignment]

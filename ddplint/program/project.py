@@ -76,9 +76,9 @@ class Project:
         """Whether some linted script really calls a function: then its callers tell what it is given."""
         return any(id(facts.node) in other.entry_run.executed for other in self.programs)
 
-    def new_run(self, module: Module) -> Run:
-        """A fresh execution with ``module`` as the script that is started."""
-        return Run(self, module)
+    def new_run(self, module: Module, started: bool = True) -> Run:
+        """A fresh execution; ``started``: with ``module`` as the script that is started."""
+        return Run(self, module, started)
 
     # -- relevance ----------------------------------------------------------------------------------------------
 

@@ -61,9 +61,9 @@ class PathEnds(Exception):
 class Run:
     """The execution of one entry module (``__name__ == "__main__"``) or of functions that nobody calls."""
 
-    def __init__(self, project: Project, entry: Module) -> None:
+    def __init__(self, project: Project, module: Module, started: bool = True) -> None:
         self.project = project
-        self.entry = entry
+        self.entry = module if started else None  # the module whose __name__ is __main__
         self.state = State(self._fallback)
         self.events: list[Event] = []
         self.options: list[Input] = []
@@ -84,7 +84,7 @@ class Run:
         self.attributes: Table = {}
         self._owners: dict[int, Value] = {}
         self.group: Table = {}
-        self.scope = Scope(entry, {})
+        self.scope = Scope(module, {})
         self._stack: list[FunctionFacts] = []
         self._steps = 0
         self._calls: dict[int, int] = {}
@@ -129,7 +129,7 @@ class Run:
 
     def execute_entry(self) -> None:
         """Execute the entry module from its first line, as ``python entry.py`` does."""
-        self.load(self.entry)
+        self.load(self.scope.module)
 
     def execute_function(self, facts: FunctionFacts) -> None:
         """Execute a function whose caller is not known, with unknown arguments."""
