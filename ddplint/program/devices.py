@@ -12,7 +12,7 @@ from ddplint.program.events import Event
 from ddplint.program.judge import Check, Judge, Judgement, Verdict
 from ddplint.program.launchers import Role
 from ddplint.program.program import Program
-from ddplint.program.topology import Infeasible, Process, Question, Topology
+from ddplint.program.topology import Infeasible, Process, Question, Scenario, Topology
 from ddplint.program.values import EnvVar, Index, Input, Op, Symbol, Value, walk
 
 
@@ -22,6 +22,7 @@ class Use:
 
     event: Event
     counterexample: Counterexample | None
+    local_rank: str  # how the launcher that the script is written for tells the local rank
 
 
 def out_of_range(program: Program) -> Iterator[Use]:
@@ -49,7 +50,14 @@ def out_of_range(program: Program) -> Iterator[Use]:
         alone = judge.judge(failure.scenario, Topology(1, 4), check)
         if alone.verdict is Verdict.RIGHT:
             told.add((index.id, event.module.path))
-            yield Use(event, _shown(judge, failure, index))
+            yield Use(event, _shown(judge, failure, index), _local_rank(failure.scenario))
+
+
+def _local_rank(scenario: Scenario) -> str:
+    if scenario.spawns:
+        return "the index that the worker is started with"
+    launcher = scenario.launcher or launchers.TORCHRUN
+    return f"int(os.environ['{launchers.name_of(launcher, Role.LOCAL_RANK)}'])"
 
 
 def _may_count_all(index: Value) -> bool:

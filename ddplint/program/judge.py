@@ -139,6 +139,8 @@ class Judge:
             parent = Process(scenario, topology, 0, 0, answers, {}, count, self.shared)
             told = parent.evaluate(scenario.spawns[-1].count.value)
             if is_int(told):
+                if isinstance(scenario.spawns[-1].count.value, Input) and told != count:
+                    return None  # a typed count is typed to fit the node
                 count = told
             if not 1 <= count <= _MOST_PROCESSES:
                 return None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ddplint.program.group import Group
 from ddplint.program.judge import Verdict, possible, sources
-from ddplint.program.launchers import RENDEZVOUS, SRUN, Role
+from ddplint.program.launchers import RENDEZVOUS, SRUN, TORCHRUN, Role
 from ddplint.program.program import Program
 from ddplint.program.run import presence
 from ddplint.program.topology import ABSENT, Process, Scenario, Topology
@@ -95,7 +95,9 @@ def _slurm_gap(program: Program, group: Group) -> Gap | None:
     """The Slurm branch of a launcher chain: srun sets neither address nor port."""
     if SRUN not in group.mentioned or group.rank is None:
         return None
-    if not any(_is_slurm_rank(name) for name in sources(group.rank)):
+    if not any(_is_slurm_rank(name) for name in sources(group.rank)) or not _also_for_torchrun(group):
+        return None  # a script for srun alone: its batch script is there to export the address
+    if any("MASTER_ADDR" in text for text in program.launch_files()):
         return None
     scenario = Scenario(SRUN)
     missing: set[str] = set()
@@ -117,6 +119,13 @@ def _slurm_gap(program: Program, group: Group) -> Gap | None:
     if judged.verdict is not Verdict.RIGHT:
         return None
     return Gap(tuple(name for name in RENDEZVOUS if name in missing), "a process that srun started", None)
+
+
+def _also_for_torchrun(group: Group) -> bool:
+    """Whether a script tells torchrun and Slurm apart itself: then srun alone must be enough to start it."""
+    conditions = [condition for condition, _ in group.event.path.items()] if group.event.path else []
+    names = {name for value in (group.rank, *conditions) if value is not None for name in sources(value)}
+    return any(name in TORCHRUN.variables and name not in RENDEZVOUS[2:] for name in names)
 
 
 def _is_set(process: Process, group: Group, name: str) -> bool:

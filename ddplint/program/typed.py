@@ -43,7 +43,7 @@ def node_ranks(program: Program) -> Iterator[tuple[Input, Origin, str]]:
             and not has_fallback(option)
         ):
             seen.add(option.id)
-            yield option, option.spec.origin, "on every node"
+            yield option, option.spec.origin, ""
 
 
 def node_constants(program: Program) -> Iterator[tuple[Const, Origin]]:

@@ -34,7 +34,7 @@ class DeviceFromGlobalRank(Rule):
                 f"{words.sentence(argument.value)} is used as the GPU index, "
                 f"which runs out of GPUs on the second node ('invalid device ordinal')",
                 severity=program.topology_severity(),
-                help="use the local rank: int(os.environ['LOCAL_RANK']), or rank % torch.cuda.device_count()",
+                help=f"use the local rank: {use.local_rank}, or rank % torch.cuda.device_count()",
                 notes=words.chain(program, argument.value, "the index", origin),
                 counterexample=use.counterexample,
             )

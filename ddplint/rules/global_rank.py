@@ -22,7 +22,7 @@ class GlobalRank(Rule):
     fix = Applicability.UNSAFE
 
     def check(self, program: Program) -> Iterable[Finding]:
-        from ddplint.program import words
+        from ddplint.program import launchers, words
         from ddplint.program.misuse import misused_variable
 
         for group in program.judged_groups:
@@ -33,10 +33,13 @@ class GlobalRank(Rule):
                 continue  # the scheduler's variable is at fault: DDP111 names it
             origin = program.written_at(group, "rank", "RANK")
             rank = group.chosen(failure, group.rank)
+            launcher = failure.scenario.launcher
             if failure.scenario.spawns:
                 repair = (
                     "pass node_rank * nprocs + local_rank, with node_rank from the launcher (NODE_RANK, SLURM_NODEID)"
                 )
+            elif launcher is not None and launcher is not launchers.TORCHRUN:
+                repair = f"pass int(os.environ['{launchers.name_of(launcher, launchers.Role.RANK)}'])"
             else:
                 repair = "leave rank= and world_size= out under torchrun, or pass int(os.environ['RANK'])"
             yield program.finding(

@@ -31,9 +31,12 @@ class HardcodedWorldSize(Rule):
             size = group.chosen(group.world_failure, group.world_size)
             origin = sizes.made_at(program, group, fault, size)
             problem = {
-                sizes.Fault.LITERAL: "is the world size whatever the number of nodes and GPUs",
-                sizes.Fault.LOCAL: "is used as the world size, which counts the processes of all nodes",
-                sizes.Fault.TYPED: "is the world size, and nothing computes or checks it against what was started",
+                sizes.Fault.LITERAL: "is the world size whatever was started: on another number of nodes or GPUs "
+                "the start hangs, or each node trains alone",
+                sizes.Fault.LOCAL: "is used as the world size, which counts the processes of all nodes: "
+                "on several nodes the start hangs, or each node trains alone",
+                sizes.Fault.TYPED: "is the world size, and nothing computes it or checks it against nodes x processes: "
+                "typed wrong, the start hangs or a part of the job trains alone",
             }[fault]
             yield program.finding(
                 self,

@@ -25,11 +25,16 @@ class ManualNodeRank(Rule):
         from ddplint.program import typed, words
 
         for option, origin, each in typed.node_ranks(program):
+            if each:
+                trouble = f"must be typed differently {each}: one forgotten edit and two of them claim the same rank"
+            else:
+                trouble = (
+                    "is typed by hand on every node and never reaches the rank: whatever is typed, the ranks repeat"
+                )
             yield program.finding(
                 self,
                 origin,
-                f"{words.sentence(option)} must be typed differently {each}: "
-                "one forgotten edit and two of them claim the same rank",
+                f"{words.sentence(option)} {trouble}",
                 help="read its default from os.environ: NODE_RANK, GROUP_RANK or SLURM_NODEID, as the launcher sets",
             )
         for constant, origin in typed.node_constants(program):
