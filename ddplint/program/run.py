@@ -139,8 +139,9 @@ class Run:
         try:
             if facts.cls is not None:
                 bound = objects.instantiate(self, Class(facts.cls, scope, None), Arguments(open=True), facts.node)
-            with self.within(scope):
-                self.invoke(Function(facts, scope, bound, None), Arguments(open=True), facts.node)
+            if facts.cls is None or facts.name != "__init__":  # making the object has executed that one
+                with self.within(scope):
+                    self.invoke(Function(facts, scope, bound, None), Arguments(open=True), facts.node)
         except PathEnds:
             pass
         self.state.undo(mark)

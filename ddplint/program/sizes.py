@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 from ddplint.program import launchers
 from ddplint.program.group import Group
-from ddplint.program.judge import sources
+from ddplint.program.judge import Verdict, sources
 from ddplint.program.launchers import Role
 from ddplint.program.misuse import misused_variable
 from ddplint.program.program import Program
+from ddplint.program.topology import Topology
 from ddplint.program.values import Choice, Const, EnvVar, Input, Op, Origin, Symbol, Value, walk
 
 
@@ -78,7 +79,15 @@ def rank_is_global(group: Group) -> bool:
     value = group.world_size
     if value is None or isinstance(value, Const) or plain_input(value) is not None:
         return False
-    return group.rank is not None and group.rank_failure is None and not isinstance(_strip(group.rank), Input)
+    if group.rank is None or group.rank_failure is not None or isinstance(_strip(group.rank), Input):
+        return False
+    if isinstance(_strip(group.rank), Op):
+        return True  # a formula: something tells the nodes apart in it
+    # anything else must be known to be right: a bare parameter is not wrong, but it says nothing
+    return any(
+        group.judge(scenario, Topology(2, 2), group.ranks_are_unique, thorough=True).verdict is Verdict.RIGHT
+        for scenario in group.scenarios
+    )
 
 
 def _strip(value: Value) -> Value:

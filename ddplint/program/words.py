@@ -9,7 +9,7 @@ import libcst as cst
 from ddplint.findings import Note
 from ddplint.program import launchers
 from ddplint.program.program import Program
-from ddplint.program.values import Choice, Const, EnvVar, Index, Input, Op, Origin, Symbol, Value, walk
+from ddplint.program.values import Choice, Const, EnvVar, Index, Input, Op, Origin, Symbol, Unknown, Value, walk
 
 _SYMBOLS = {
     "device_count": "the number of GPUs on this node",
@@ -43,7 +43,8 @@ def describe(value: Value) -> str:
         role = launchers.meaning(value.name)
         return f"{value.name} (the {role.value})" if role and role is not launchers.Role.OTHER else value.name
     if isinstance(value, Choice):
-        return f"a value that depends on `{code(value.condition.origin, 40)}`"
+        sides = [side for side in (value.then, value.other) if not isinstance(side, (Const, Unknown))]
+        return describe(sides[0]) if sides else f"a value that depends on `{code(value.condition.origin, 40)}`"
     if isinstance(value, Symbol):
         return _SYMBOLS.get(value.name, value.name)
     return f"`{code(value.origin)}`"
