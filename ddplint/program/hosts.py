@@ -36,7 +36,7 @@ def is_host(text: str) -> bool:
     return _HOST.match(text) is not None
 
 
-def guarded(path: Path | None) -> bool:
+def guarded(path: Path | None, name: str | None = None) -> bool:
     """Whether a place is only reached where the environment or a single-node test allows it.
 
     ``if "MASTER_ADDR" not in os.environ``, the last branch of a launcher chain, ``if world_size == 1``.
@@ -48,6 +48,8 @@ def guarded(path: Path | None) -> bool:
         if isinstance(condition, EnvHas) and truth and (launcher := launchers.owner(condition.name)) is not None
     }
     for condition, truth in items:
+        if not truth and name is not None and name in sources(condition):
+            return True  # however it is written: the variable that is stored here was found wanting
         if _falls_back(condition, truth):
             missing = {launchers.owner(name) for name in sources(condition) if name not in launchers.RENDEZVOUS[2:]}
             missing.discard(None)

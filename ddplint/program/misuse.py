@@ -27,14 +27,14 @@ def variables(value: Value | None) -> list[EnvVar]:
 def misused_variable(group: Group, what: str) -> EnvVar | None:
     """A variable of Slurm or an MPI that is the group's ``rank`` or ``world_size`` but counts something else."""
     value = group.rank if what == "rank" else group.world_size
-    if group.event.context or group.one_task_a_node:
-        return None  # with one task a node, whose children the script spawns, the node's number is a fair rank
+    if group.event.context:
+        return None  # one task a node, whose children the script spawns: the node's number is a fair start
     for variable in variables(value):
         owner = launchers.owner(variable.name)
         if owner is None or owner is TORCHRUN:
             continue
         if owner.variables[variable.name] is not _ALLOWED[what]:
-            return variable
+            return None if group.one_task_a_node else variable
     return None
 
 

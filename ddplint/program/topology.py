@@ -355,7 +355,7 @@ def is_guess(key: object) -> bool:
 
 
 # Questions multiply: a script with more than this many ways to be started is not judged.
-_MOST_TRIES = 500
+_MOST_TRIES = 200
 
 
 def search(judge: Callable[[Answers], object], stop: Callable[[object], bool]) -> list[tuple[Answers, object]]:

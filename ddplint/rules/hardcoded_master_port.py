@@ -35,7 +35,7 @@ class HardcodedMasterPort(Rule):
             for port in hosts.written(argument.value, Origin(event.module, argument.node), event.path):
                 if not _is_port(port.text) and not hosts.checked(program, port):
                     yield self._illegal(program, port)
-                elif _is_port(port.text) and port.option is None and not hosts.guarded(event.path):
+                elif _is_port(port.text) and port.option is None and not hosts.guarded(event.path, event.name):
                     yield program.finding(
                         self,
                         port.origin,

@@ -30,7 +30,7 @@ class LocalhostMasterAddr(Rule):
             return
         for event in program.events("store"):
             argument = event.arguments["value"]
-            if event.name == "MASTER_ADDR" and not hosts.guarded(event.path):
+            if event.name == "MASTER_ADDR" and not hosts.guarded(event.path, event.name):
                 for host in hosts.written(argument.value, Origin(event.module, argument.node), event.path):
                     yield from self._finding(program, host, "MASTER_ADDR")
         for group, value, origin in hosts.init_methods(program):

@@ -27,12 +27,12 @@ class RankWorldMismatch(Rule):
         for group in program.judged_groups:
             if group.rank is None or group.world_size is None or group.rank_failure is not None:
                 continue
-            if group.one_task_a_node or group.starts_too_many or misuse.misused_variable(group, "world_size"):
-                continue
             failure = group.joint_failure
-            if failure is None and sizes.rank_is_global(group):
+            if failure is None and group.world_failure is not None and sizes.rank_is_global(group):
                 failure = group.world_failure
-            if failure is None:
+            if failure is None or group.starts_too_many or misuse.misused_variable(group, "world_size"):
+                continue
+            if group.one_task_a_node:
                 continue
             origin = program.written_at(group, "rank", "RANK")
             rank, size = group.chosen(failure, group.rank), group.chosen(failure, group.world_size)
