@@ -195,8 +195,6 @@ class _Run:
             return
         from pathlib import Path
 
-        from ddplint.sources.nesting import too_deep
-
         self.checked += 1
         try:
             source = from_bytes(data, display, Path(os.path.realpath(path)) if path is not None else None)
@@ -205,12 +203,6 @@ class _Run:
             self.step()
             return
         self.texts[display] = source.text
-        deep = too_deep(source.text)
-        if deep is not None:
-            position, what = deep
-            self.unusable(display, f"{what}: Python does not run such code, and ddplint cannot parse it", position)
-            self.step()
-            return
         yield source
 
     def check(self, sources: Sequence[Source]) -> None:

@@ -145,7 +145,9 @@ def parse(source: Source) -> Module:
     deep = too_deep(source.text)
     if deep is not None:
         # LibCST's parser recurses natively: it would end the process, not raise
-        raise SyntaxProblem(source.path, deep[1], deep[0])
+        position, what = deep
+        message = f"{what}: Python does not run such code, and ddplint cannot parse it"
+        raise SyntaxProblem(source.path, message, position)
     try:
         tree = cst.parse_module(source.text)
     except cst.ParserSyntaxError as error:
