@@ -78,5 +78,4 @@ class Event:
     arguments: Mapping[str, Argument] = field(default_factory=dict)
     environ: Mapping[object, Value] = field(default_factory=dict)
     name: str = ""
-    checks: int = 0
     order: int = 0

@@ -137,9 +137,6 @@ class Project:
             if dotted:
                 candidates.append(base + ".py")
             self._found[key] = next((path for path in candidates if os.path.isfile(path)), None)
-            if self._found[key] is None and dotted and "." not in dotted and os.path.isdir(base):
-                # a namespace package: only what lies below it is a module
-                self._found[key] = None
         return self._found[key]
 
     def _file(self, path: str | None) -> ModuleFile | None:

@@ -269,7 +269,6 @@ class Run:
             arguments or {},
             dict(environ.fields) if environ else {},
             name,
-            len(self.checks),
             len(self.events),
         )
         self.events.append(event)
