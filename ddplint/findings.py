@@ -66,10 +66,11 @@ class Counterexample:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Replace the text of ``span`` by ``text``."""
+    """Replace the text of ``span`` by ``text``; an empty span inserts. ``path`` None: in the file of the finding."""
 
     span: Span
     text: str
+    path: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
