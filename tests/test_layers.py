@@ -17,10 +17,11 @@ FLOORS = (
     ("__main__", "dev"),
     ("cli", "editor"),
     ("reporters",),
-    ("linter",),
     ("fixes",),
+    ("linter",),
     ("pages", "suppressions"),
     ("rules",),
+    ("repairs",),
     ("program",),
     ("sources",),
     ("settings",),
@@ -32,7 +33,7 @@ FLOOR = {room: number for number, floor in enumerate(FLOORS) for room in floor}
 # They stand outside the house: nothing in it imports them, and they import nothing of it but the version.
 APART = ("runtime",)
 # The parser is for the program model and the repairs, rich for what people look at.
-HEAVY = {"libcst": {"program", "fixes", "rules"}, "rich": {"reporters", "cli"}, "torch": {"runtime"}}
+HEAVY = {"libcst": {"program", "repairs"}, "rich": {"reporters", "cli"}, "torch": {"runtime"}}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
