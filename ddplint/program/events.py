@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import libcst as cst
 
-from ddplint.program.module import Module
+from ddplint.program.module import FunctionFacts, Module
 from ddplint.program.state import Path
-from ddplint.program.values import Index, Value
+from ddplint.program.values import Index, Origin, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +62,27 @@ class Spawn:
 
 
 @dataclass(frozen=True, slots=True)
+class Frame:
+    """A function being executed when something happened: who called it, and its names with their values just then.
+
+    ``facts`` and ``call`` are None for the top level of a module. ``context`` is the kind of process it runs in.
+    """
+
+    module: Module
+    facts: FunctionFacts | None
+    call: Origin | None
+    names: Mapping[object, Value]
+    context: tuple[Spawn, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened at one place: which arguments, on which path, in which kind of process.
 
     ``kind`` is one of ``init`` (``init_process_group``), ``spawn``, ``command`` (a child started with an environment
     of its own), ``device`` (a GPU chosen by index), ``store`` (a write to ``os.environ``), ``wrap`` (DDP), ``managed``
     (a framework starts the process group), ``rpc`` (torch's RPC), ``mixed`` (an environment string used as a number).
+    ``frames`` are the functions that led here, outermost first; kept for ``init``, ``command`` and ``spawn`` only.
     """
 
     kind: str
@@ -79,3 +94,4 @@ class Event:
     environ: Mapping[object, Value] = field(default_factory=dict)
     name: str = ""
     order: int = 0
+    frames: tuple[Frame, ...] = ()

@@ -24,6 +24,7 @@ class Piece:
     anchor: cst.CSTNode
     indents: tuple[str, ...]
     elif_: bool = False
+    around: tuple[cst.CSTNode, ...] = ()  # the compound statements and clauses that hold it, outermost first
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class _Block:
     body: Sequence[cst.CSTNode]
     indents: tuple[str, ...]
     elif_: bool = False
+    around: tuple[cst.CSTNode, ...] = ()
 
 
 class Pieces:
@@ -58,30 +60,36 @@ class Pieces:
     def _enter_block(self, block: _Block) -> None:
         for statement in block.body:
             if isinstance(statement, cst.SimpleStatementLine):
-                piece = Piece(statement, statement, block.indents)
+                piece = Piece(statement, statement, block.indents, around=block.around)
                 self._known[id(statement)] = Located(piece, statement)
                 self._enter_small(statement, piece)
                 continue
-            self._enter_header(statement, statement, block.indents, block.elif_)
+            self._enter_header(statement, statement, block.indents, block.around, block.elif_)
+            around = (*block.around, statement)
             indents = (*block.indents, self._indent(statement)) if isinstance(statement, cst.Match) else block.indents
             for clause in _clauses(statement):
                 if isinstance(clause, cst.If):
-                    self._pending.append(_Block((clause,), indents, elif_=True))
+                    self._pending.append(_Block((clause,), indents, True, around))
                 else:
-                    self._enter_header(clause, statement, indents)
+                    self._enter_header(clause, statement, indents, around)
 
     def _enter_header(
-        self, clause: cst.CSTNode, statement: cst.CSTNode, indents: tuple[str, ...], elif_: bool = False
+        self,
+        clause: cst.CSTNode,
+        statement: cst.CSTNode,
+        indents: tuple[str, ...],
+        around: tuple[cst.CSTNode, ...],
+        elif_: bool = False,
     ) -> None:
         suite = getattr(clause, "body", None)  # a match statement has none
         nameless = isinstance(clause, (cst.Else, cst.Finally, cst.MatchCase))
-        piece = Piece(clause, suite.body[0] if nameless and suite else clause, indents, elif_)
+        piece = Piece(clause, suite.body[0] if nameless and suite else clause, indents, elif_, around)
         located = Located(piece, statement)
         self._enter(clause, located)
         if suite is not None:
             self._known[id(suite)] = located
         if isinstance(suite, cst.IndentedBlock):
-            self._pending.append(_Block(suite.body, (*indents, self._indent(suite))))
+            self._pending.append(_Block(suite.body, (*indents, self._indent(suite)), around=(*around, clause)))
         elif isinstance(suite, cst.SimpleStatementSuite):
             self._enter_small(suite, piece)
 

@@ -72,6 +72,11 @@ class Positions:
             raise KeyError(node)
         return self.span(located.statement)
 
+    def statement_line(self, node: cst.CSTNode) -> Piece | None:
+        """The line of small statements, or the header, in which ``node`` is written, with what is around it."""
+        located = self._pieces.locate(node)
+        return located.piece if located is not None else None
+
     def _place(self, node: cst.CSTNode) -> tuple[_Place, _Place]:
         place = self._places.get(id(node))
         if place is None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ddplint.findings import Counterexample, Finding, Note, Severity, Span
+from ddplint.findings import Counterexample, Finding, Fix, Note, Severity, Span
 from ddplint.program.events import Event
 from ddplint.program.evidence import Evidence
 from ddplint.program.group import Group
@@ -153,6 +153,7 @@ class Program:
         help: str | None = None,
         notes: Iterable[Note] = (),
         counterexample: Counterexample | None = None,
+        fix: Fix | None = None,
     ) -> Finding:
         """A finding of ``rule`` at ``origin``."""
         return Finding(
@@ -165,6 +166,7 @@ class Program:
             help=help,
             notes=tuple(notes),
             counterexample=counterexample,
+            fix=fix,
         )
 
     def launch_files(self) -> Sequence[str]:

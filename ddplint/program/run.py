@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from ddplint.program import binding, conditions, expressions, objects, statements
-from ddplint.program.events import Argument, Arguments, Event, Spawn
+from ddplint.program.events import Argument, Arguments, Event, Frame, Spawn
 from ddplint.program.module import FunctionFacts, Module
 from ddplint.program.state import Loop, Region, State, Table, assume
 from ddplint.program.values import (
@@ -50,6 +50,8 @@ _DEEPEST_CALL = 24
 _STEPS = 30_000
 # Executions of one longer function in one run: later calls with other arguments tell nothing new about ranks.
 _REPEATS = 6
+# Events whose repair may concern every function that led to them.
+_TRACED = frozenset(("init", "command", "spawn"))
 # Functions of at most this many statements are followed whatever they are about: rank arithmetic hides in them.
 _SMALL = 8
 
@@ -86,6 +88,7 @@ class Run:
         self.group: Table = {}
         self.scope = Scope(module, {})
         self._stack: list[FunctionFacts] = []
+        self._frames: list[tuple[Scope, FunctionFacts | None, Origin | None, tuple[Spawn, ...]]] = []
         self._steps = 0
         self._calls: dict[int, int] = {}
 
@@ -154,8 +157,10 @@ class Run:
             return known
         scope = self.modules[id(module)] = Scope(module, {})
         path = self.state.path
+        self._frames.append((scope, None, None, self.context))
         with self.within(scope), suppress(PathEnds):
             statements.block(self, module.tree.body)
+        self._frames.pop()
         if module is not self.entry:
             self.state.path = path
         return scope
@@ -270,9 +275,16 @@ class Run:
             dict(environ.fields) if environ else {},
             name,
             len(self.events),
+            self._snapshot() if kind in _TRACED else (),
         )
         self.events.append(event)
         return event
+
+    def _snapshot(self) -> tuple[Frame, ...]:
+        return tuple(
+            Frame(scope.module, facts, call, dict(scope.names), context)
+            for scope, facts, call, context in self._frames
+        )
 
     # -- calls --------------------------------------------------------------------------------------------------
 
@@ -303,6 +315,7 @@ class Run:
         inner = Scope(facts.module, names, scope)
         self.executed.add(id(facts.node))
         self._stack.append(facts)
+        self._frames.append((inner, facts, origin, self.context))
         region = self.state.enter()
         self.regions.append(region)
         loops, self.loop_regions = self.loop_regions, []
@@ -311,6 +324,7 @@ class Run:
                 live = statements.block(self, facts.node.body.body)
         finally:
             self._stack.pop()
+            self._frames.pop()
             self.regions.pop()
             self.loop_regions = loops
         result = self.state.join(region, live, NONE)
