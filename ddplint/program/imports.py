@@ -19,16 +19,17 @@ if TYPE_CHECKING:
     from ddplint.program.run import Run
 
 
-def _dotted(node: cst.BaseExpression | None) -> str:
+def dotted_name(node: cst.BaseExpression | None) -> str:
+    """``a.b.c`` as a text; empty for anything else."""
     if isinstance(node, cst.Attribute):
-        return f"{_dotted(node.value)}.{node.attr.value}"
+        return f"{dotted_name(node.value)}.{node.attr.value}"
     return node.value if isinstance(node, cst.Name) else ""
 
 
 def import_module(run: Run, node: cst.Import) -> bool:
     origin = run.origin(node)
     for alias in node.names:
-        dotted = _dotted(alias.name)
+        dotted = dotted_name(alias.name)
         file = run.project.find(run.module, dotted)
         if alias.asname is not None and isinstance(alias.asname.name, cst.Name):
             run.assign(alias.asname.name.value, ModuleValue(file, origin) if file else External(dotted, origin))
@@ -50,7 +51,7 @@ def _execute(run: Run, file: ModuleFile | None) -> None:
 
 def import_from(run: Run, node: cst.ImportFrom) -> bool:
     origin = run.origin(node)
-    dotted = _dotted(node.module)
+    dotted = dotted_name(node.module)
     level = len(node.relative)
     file = run.project.find(run.module, dotted, level)
     _execute(run, file)
@@ -63,7 +64,7 @@ def import_from(run: Run, node: cst.ImportFrom) -> bool:
             run.scope.stars.append(dotted)
         return True
     for alias in node.names:
-        name = _dotted(alias.name)
+        name = dotted_name(alias.name)
         bound = alias.asname.name.value if alias.asname and isinstance(alias.asname.name, cst.Name) else name
         if file is not None:
             run.assign(bound, Imported(file, name, origin))

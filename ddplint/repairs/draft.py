@@ -1,0 +1,242 @@
+"""One fix in the making: its edits, written in the words and the layout of the files that they change."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import libcst as cst
+
+from ddplint.findings import Applicability, Edit, Fix, Position, Span
+from ddplint.program import Program
+from ddplint.program.module import FunctionFacts, Module
+from ddplint.program.values import Origin
+from ddplint.program.walk import children
+from ddplint.repairs import imports
+from ddplint.repairs.layout import Layout
+
+
+class NoPlaceError(Exception):
+    """The layout of a file has no place where the code of a repair could stand; there is no fix then."""
+
+
+class Draft:
+    """Collects the edits of one fix. Code is given with double quotes and four spaces, and comes out as the file has
+    it; a place is any node of the module in an :class:`Origin`.
+
+    Every method that writes raises :class:`NoPlaceError` where that would break the file or lose a comment.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._edits: list[Edit] = []
+        self._layouts: dict[int, Layout] = {}
+        self._imported: dict[tuple[int, str], str] = {}
+
+    def fix(self, applicability: Applicability, title: str) -> Fix | None:
+        """The fix, if there is anything in it to do."""
+        edits = sorted(dict.fromkeys(self._edits), key=lambda edit: (edit.path or "", edit.span))
+        if not edits or _overlapping(edits):
+            return None
+        return Fix(applicability, title, tuple(edits))
+
+    # -- reading ------------------------------------------------------------------------------------------------
+
+    def layout(self, module: Module) -> Layout:
+        """How the file of a module is laid out."""
+        known = self._layouts.get(id(module))
+        if known is None:
+            known = self._layouts[id(module)] = Layout(module)
+        return known
+
+    def text(self, origin: Origin) -> str:
+        """The source of a node."""
+        span = self.program.span(origin)
+        return self._slice(origin.module, span)
+
+    def _slice(self, module: Module, span: Span) -> str:
+        lines = self.layout(module).lines[span.start.line - 1 : span.end.line]
+        if len(lines) == 1:
+            return lines[0][span.start.column - 1 : span.end.column - 1]
+        return "\n".join([lines[0][span.start.column - 1 :], *lines[1:-1], lines[-1][: span.end.column - 1]])
+
+    # -- names --------------------------------------------------------------------------------------------------
+
+    def name(self, at: Origin, dotted: str, imported: str | None = None) -> str:
+        """How the code at a place says ``os.environ`` or ``torch.distributed.get_rank``.
+
+        If nothing there leads to it, ``import imported`` (default: all but the last part of ``dotted``) is added to
+        the file. Raises NoPlaceError where the name is taken.
+        """
+        module = at.module
+        piece = module.positions.statement_line(at.node)
+        around = piece.around if piece is not None else ()
+        functions = [node for node in around if isinstance(node, cst.FunctionDef)]
+        local = {name for function in functions for name in names_bound_in(function)}
+        known = list(self._known(module, at, inside=bool(functions)))
+        for function in functions:
+            known += [one for one in imports.bound(function.body.body) if self._before(one, at)]
+        own = {one.name for function in functions for one in imports.bound(function.body.body)}
+        spelled = imports.spelled([one for one in known if one.name not in local or one.name in own], dotted)
+        if spelled is not None:
+            return spelled
+        wanted = imported or dotted.rpartition(".")[0]
+        top = wanted.partition(".")[0]
+        if top in local:
+            raise NoPlaceError(f"the name {top} is taken")
+        self._import(module, wanted, at, inside=bool(functions))
+        return dotted
+
+    def _known(self, module: Module, at: Origin, inside: bool) -> Sequence[imports.Bound]:
+        found = list(imports.bound(module.tree.body))
+        return found if inside else [one for one in found if self._before(one, at)]
+
+    def _before(self, one: imports.Bound, at: Origin) -> bool:
+        line = at.module.positions.line
+        return line(one.node) < line(at.node)
+
+    def _import(self, module: Module, wanted: str, at: Origin, inside: bool) -> None:
+        place = imports.place_for(module, wanted)
+        if place is None or (not inside and place.position.line > module.positions.line(at.node)):
+            raise NoPlaceError("there is no place for an import")
+        text = f"import {wanted}\n" + ("\n" if place.spaced else "")
+        self._insert(module, place.position, text)
+
+    # -- writing ------------------------------------------------------------------------------------------------
+
+    def replace(self, origin: Origin, code: str) -> None:
+        """Write ``code`` in place of a node."""
+        span = self.program.span(origin)
+        old = self._slice(origin.module, span)
+        if "\n" in old and "#" in old:
+            raise NoPlaceError("a comment would be lost")
+        new = self.layout(origin.module).requoted(code)
+        if new != old:
+            self._edits.append(Edit(span, new, origin.module.path))
+
+    def replace_text(self, origin: Origin, text: str) -> None:
+        """Write ``text``, taken from the file itself, in place of a node: it keeps its quotes."""
+        span = self.program.span(origin)
+        old = self._slice(origin.module, span)
+        if "\n" in old and "#" in old:
+            raise NoPlaceError("a comment would be lost")
+        if text != old:
+            self._edits.append(Edit(span, text, origin.module.path))
+
+    def append_argument(self, call: Origin, code: str) -> None:
+        """One more argument at the end of a call."""
+        node = call.node
+        assert isinstance(node, cst.Call)
+        code = self.layout(call.module).requoted(code)
+        if not node.args:
+            end = self.program.span(call).end
+            self._insert(call.module, Position(end.line, end.column - 1), code)
+            return
+        last = node.args[-1]
+        span = self.program.span(Origin(call.module, last.value))
+        layout = self.layout(call.module)
+        begins = self.program.span(Origin(call.module, last)).start
+        alone = not layout.lines[begins.line - 1][: begins.column - 1].strip()
+        if alone and self.program.span(call).start.line != begins.line:
+            # one argument on each line: this one gets its own
+            indent = layout.indentation(begins.line) or ""
+            self._insert(call.module, span.end, f",\n{indent}{code}")
+        else:
+            self._insert(call.module, span.end, f", {code}")
+
+    def before(self, origin: Origin, *code: str) -> None:
+        """Insert lines before the statement that holds a node."""
+        line, indent = self._line_of(origin)
+        self._insert_lines(origin.module, line, indent, code)
+
+    def after(self, origin: Origin, *code: str) -> None:
+        """Insert lines after the line of the (simple) statement that holds a node."""
+        _, indent = self._line_of(origin)
+        piece = origin.module.positions.statement_line(origin.node)
+        assert piece is not None
+        if not isinstance(piece.root, cst.SimpleStatementLine):
+            raise NoPlaceError("nothing can stand after the header of a compound statement")
+        end = origin.module.positions.span(piece.root).end.line
+        self._insert_lines(origin.module, end + 1, indent, code)
+
+    def first(self, facts: FunctionFacts, *code: str) -> None:
+        """Insert lines at the top of a function, after its docstring."""
+        body = facts.node.body
+        if not isinstance(body, cst.IndentedBlock):
+            raise NoPlaceError("the function is written on one line")
+        start = body.body[0]
+        if facts.node.get_docstring() is not None:
+            if len(body.body) == 1:
+                self.after(Origin(facts.module, start), *code)
+                return
+            start = body.body[1]
+        line, indent = self._line_of(Origin(facts.module, start))
+        comments = len(getattr(start, "leading_lines", ()))
+        self._insert_lines(facts.module, line - comments, indent, code)
+
+    def _line_of(self, origin: Origin) -> tuple[int, str]:
+        piece = origin.module.positions.statement_line(origin.node)
+        if piece is None or piece.elif_ or isinstance(piece.root, (cst.Else, cst.Finally, cst.ExceptHandler)):
+            raise NoPlaceError("no line can stand before this clause")
+        span = origin.module.positions.span(piece.root)
+        before = self.layout(origin.module).lines[span.start.line - 1][: span.start.column - 1]
+        if before.strip():
+            raise NoPlaceError("the statement does not start its line")
+        if not isinstance(piece.root, cst.BaseCompoundStatement) or origin.node is piece.root:
+            return span.start.line, before
+        if isinstance(getattr(piece.root, "body", None), cst.SimpleStatementSuite):
+            raise NoPlaceError("the statement stands behind a colon")
+        return span.start.line, before
+
+    def _insert_lines(self, module: Module, line: int, indent: str, code: Sequence[str]) -> None:
+        layout = self.layout(module)
+        lines: list[str] = []
+        for one in code:
+            depth = len(one) - len(one.lstrip(" "))
+            text = indent + layout.indent * (depth // 4) + layout.requoted(one.lstrip(" "))
+            lines += layout.folded(text) if one.strip() else [""]
+        if line > len(layout.lines):
+            last = layout.lines[-1] if layout.lines else ""
+            if not layout.text.endswith(("\n", "\r")):
+                position = Position(max(len(layout.lines), 1), len(last) + 1)
+                self._insert(module, position, "".join(f"\n{one}" for one in lines))
+                return
+        self._insert(module, Position(line, 1), "".join(f"{one}\n" for one in lines))
+
+    def _insert(self, module: Module, position: Position, text: str) -> None:
+        self._edits.append(Edit(Span(position, position), text, module.path))
+
+
+def names_bound_in(function: cst.FunctionDef) -> set[str]:
+    """The names that are local to a function: parameters and what is assigned in it."""
+    params = function.params
+    found = {param.name.value for param in (*params.posonly_params, *params.params, *params.kwonly_params)}
+    found |= {one.name.value for one in (params.star_arg, params.star_kwarg) if isinstance(one, cst.Param)}
+    stack: list[cst.CSTNode] = list(function.body.body)
+    while stack:
+        node = stack.pop()
+        if isinstance(node, (cst.AssignTarget, cst.AnnAssign, cst.AugAssign, cst.For, cst.NamedExpr)):
+            found |= set(_targets(node.target))
+        elif isinstance(node, cst.AsName):
+            found |= set(_targets(node.name))
+        elif isinstance(node, (cst.Import, cst.ImportFrom)):
+            found |= {one.name for one in imports.bound([cst.SimpleStatementLine([node])])}
+        elif isinstance(node, (cst.FunctionDef, cst.ClassDef)):
+            found.add(node.name.value)
+            continue
+        elif isinstance(node, (cst.Lambda, cst.ListComp, cst.SetComp, cst.DictComp, cst.GeneratorExp)):
+            continue
+        stack.extend(children(node))
+    return found
+
+
+def _targets(node: cst.CSTNode) -> list[str]:
+    if isinstance(node, cst.Name):
+        return [node.value]
+    if isinstance(node, (cst.Tuple, cst.List)):
+        return [name for element in node.elements for name in _targets(element.value)]
+    return []
+
+
+def _overlapping(edits: Sequence[Edit]) -> bool:
+    return any(one.path == two.path and two.span.start < one.span.end for one, two in itertools.pairwise(edits))
