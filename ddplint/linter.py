@@ -1,29 +1,26 @@
-"""The pipeline: discover -> read -> prefilter -> load the project -> rules -> suppressions -> sort.
+"""The pipeline: discover -> read -> prefilter -> (:mod:`ddplint.checking`) load the project -> rules -> suppressions.
 
-Whatever one file or one rule does, the others are still linted: a file that cannot be used becomes DDP000, a path
-that cannot be used a problem, a fault of our own an :class:`InternalError`. LibCST (behind :mod:`ddplint.program`) is
-imported only once a file is known to be worth a parse.
+Whatever one file does, the others are still linted: a file that cannot be used becomes DDP000, a path that cannot be
+used a problem. LibCST (behind :mod:`ddplint.program`) is imported only once a file is known to be worth a parse.
 """
 
 from __future__ import annotations
 
-import functools
 import gc
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ddplint.sources import Found, Source, SourceError, discover, from_bytes, mentions_distributed, read_bytes
 from ddplint.sources.imports import imported_words, module_words, reaches_distributed
 
 if TYPE_CHECKING:
-    from ddplint.findings import Finding, InternalError, Position, Span
-    from ddplint.program import Program, Project
+    from ddplint.checking import Check
+    from ddplint.findings import Finding, InternalError
     from ddplint.program.ranks import RankTable
-    from ddplint.rules import Rule
     from ddplint.settings import Settings
 
 # Since Python 3.11 a call of Python by Python takes no C stack; before, 1 KiB or so of 8 MiB.
@@ -61,30 +58,60 @@ def lint(
     progress: Progress | None = None,
 ) -> Report:
     """Lint ``paths``, and the content ``stdin`` under the name ``stdin_filename``."""
+    return examine(paths, settings, stdin=stdin, stdin_filename=stdin_filename, progress=progress).report()
+
+
+def examine(
+    paths: Sequence[str],
+    settings: Settings,
+    *,
+    stdin: bytes | None = None,
+    stdin_filename: str | None = None,
+    progress: Progress | None = None,
+) -> Examined:
+    """Like :func:`lint`, for who wants to change the files and have them judged again."""
     found = discover(paths, settings)
-    run = _Run(settings, progress or (lambda done, total: None), len(found.files) + (stdin is not None))
+    run = _Gathering(progress or (lambda done, total: None), len(found.files) + (stdin is not None))
     sources = run.gather(found.files)
     if stdin is not None:
         sources += run.decode(stdin, stdin_filename or "<stdin>", None)
-    if sources:
-        with _no_collector():
-            run.check(sources)
-    findings = sorted(run.suppressed(), key=_place)
-    seen = {finding.path for finding in findings}
-    return Report(
-        findings=tuple(findings),
-        files=run.total,
-        checked=run.checked,
-        skipped=run.total - run.checked,
-        errors=tuple(run.errors.values()),
-        problems=found.problems,
-        empty=found.empty,
-        texts={path: text for path, text in {**run.helpers, **run.texts}.items() if path in seen},
-    )
+    check = None
+    if sources or run.unusable:
+        from ddplint.checking import check as judge
+
+        with no_collector():
+            allow_deep_trees()
+            check = judge(sources, settings, run.unusable, run.step)
+    return Examined(run.total, run.checked, found.problems, found.empty, check)
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What was linted. ``check`` is None where no file has anything distributed in it."""
+
+    files: int
+    checked: int
+    problems: tuple[str, ...]
+    empty: tuple[str, ...]
+    check: Check | None
+
+    def report(self, check: Check | None = None) -> Report:
+        """What to print; with another ``check``, of files that were changed since."""
+        check = check or self.check
+        return Report(
+            findings=check.findings if check else (),
+            files=self.files,
+            checked=self.checked,
+            skipped=self.files - self.checked,
+            errors=check.errors if check else (),
+            problems=self.problems,
+            empty=self.empty,
+            texts=check.texts if check else {},
+        )
 
 
 @contextmanager
-def _no_collector() -> Iterator[None]:
+def no_collector() -> Iterator[None]:
     """Without the cyclic garbage collector: every tree lives to the end, and looking at all of them again and again
     took a quarter of the time."""
     was_on = gc.isenabled()
@@ -96,7 +123,7 @@ def _no_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _allow_deep_trees() -> None:
+def allow_deep_trees() -> None:
     """Walking and positions take several Python frames for each of the levels that too_deep() lets through."""
     sys.setrecursionlimit(max(sys.getrecursionlimit(), _RECURSION))
 
@@ -117,42 +144,34 @@ def rank_table(
 
     if os.path.isdir(path):
         raise UnusableScriptError(f"{path}: is a folder: name the script that is started")
-    run = _Run(Settings(), lambda done, total: None, 1)
+    run = _Gathering(lambda done, total: None, 1)
     data = run.bytes_of(path, path)
     sources = list(run.decode(data, path, path, everything=True)) if data is not None else []
     if sources:
         from ddplint.program import load_project
 
-        _allow_deep_trees()
-        project = load_project(sources, run.settings)
-        for problem in project.problems:
-            run.unusable(problem.path, problem.message, problem.position)
+        allow_deep_trees()
+        project = load_project(sources, Settings())
         if project.programs:
             from ddplint.program.ranks import table
 
             return table(project.programs[0], nnodes, nproc_per_node, launcher, inputs)
-    finding = next(iter(run.findings.values()))
+        [problem] = project.problems
+        place = problem.position
+        raise UnusableScriptError(f"{path}:{place.line}:{place.column}: {problem.message}")
+    [finding] = run.unusable
     raise UnusableScriptError(f"{path}:{finding.span.start.line}:{finding.span.start.column}: {finding.message}")
 
 
-class _Run:
-    """What one run has gathered so far."""
+class _Gathering:
+    """The files that are read so far, and those that cannot be used."""
 
-    def __init__(self, settings: Settings, progress: Progress, total: int) -> None:
-        self.settings = settings
+    def __init__(self, progress: Progress, total: int) -> None:
         self.progress = progress
         self.total = total
         self.checked = 0
         self.done = 0
-        # By code, file and place: a mistake in a helper is found again through every script that imports it.
-        self.findings: dict[tuple[str, str, Span], Finding] = {}
-        self.errors: dict[tuple[str, str], InternalError] = {}
-        # The text of every linted file that could be decoded, and of helpers with findings.
-        self.texts: dict[str, str] = {}
-        self.helpers: dict[str, str] = {}
-        # Of which files nothing is known, or not all: what their comments hide cannot be called unused.
-        self.unjudged: set[str] = set()
-        self.broken: dict[str, set[str]] = {}
+        self.unusable: list[Finding] = []
 
     def gather(self, files: Sequence[Found]) -> list[Source]:
         """The files that have something to do with distributed training, by themselves or through what they import."""
@@ -184,8 +203,7 @@ class _Run:
             return read_bytes(path, display)
         except SourceError as error:
             self.checked += 1
-            self.unusable(error.path, error.message, error.position)
-            self.step()
+            self.refuse(error)
             return None
 
     def decode(self, data: bytes, display: str, path: str | None, *, everything: bool = False) -> Iterator[Source]:
@@ -199,127 +217,17 @@ class _Run:
         try:
             source = from_bytes(data, display, Path(os.path.realpath(path)) if path is not None else None)
         except SourceError as error:
-            self.unusable(error.path, error.message, error.position)
-            self.step()
+            self.refuse(error)
             return
-        self.texts[display] = source.text
         yield source
 
-    def check(self, sources: Sequence[Source]) -> None:
-        """Run the rules over the sources, which are one project."""
-        from ddplint.rules import registry
+    def refuse(self, error: SourceError) -> None:
+        """A file that cannot be read or decoded."""
+        from ddplint.checking import unusable_file
 
-        rules = [rule for code, rule in registry().items() if self.enabled(code)]
-        _allow_deep_trees()
-        for project in self.projects(sources):
-            for problem in project.problems:
-                self.unusable(problem.path, problem.message, problem.position)
-                self.step()
-            for program in project.programs:
-                for rule in rules:
-                    if self.enabled(rule.code, program.path):
-                        self.apply(rule, program)
-                self.step()
-
-    def projects(self, sources: Sequence[Source]) -> list[Project]:
-        """All sources as one project; without those, if any, that break the program model."""
-        from ddplint.program import load_project
-
-        try:
-            return [load_project(sources, self.settings)]
-        except Exception as error:
-            if len(sources) == 1:
-                self.failed(sources[0].path, None, error)
-                self.step()
-                return []
-            # One of them breaks it. Alone, each of the others is still judged, by what it imports as before.
-            return [project for source in sources for project in self.projects([source])]
-
-    def apply(self, rule: Rule, program: Program) -> None:
-        """One rule on one file. A fault in it is ours, not the user's, and ends nothing else."""
-        try:
-            for finding in rule.check(program):
-                self.add(finding)
-        except Exception as error:
-            self.failed(program.path, rule.code, error)
-
-    def enabled(self, code: str, path: str | None = None) -> bool:
-        from ddplint.rules import registry
-
-        rule = registry().get(code)
-        return rule is not None and self.settings.enabled(code, path, preview=rule.preview)
-
-    def add(self, finding: Finding) -> None:
-        # A rule may report in a helper module that has its own per-file ignores.
-        if finding.code == "DDP000" or self.settings.enabled(finding.code, finding.path):
-            severity = self.settings.severity_of(finding.code, finding.severity)
-            self.findings.setdefault((finding.code, finding.path, finding.span), replace(finding, severity=severity))
-
-    def unusable(self, path: str, message: str, position: Position) -> None:
-        """A file that cannot be read or parsed."""
-        from ddplint.findings import Finding, Position, Severity, Span
-
-        self.unjudged.add(path)
-        end = Position(position.line, position.column + 1)
-        self.add(Finding("DDP000", "syntax-error", Severity.ERROR, message, path, Span(position, end)))
-
-    def failed(self, path: str, rule: str | None, error: Exception) -> None:
-        import traceback
-
-        from ddplint.findings import InternalError
-
-        if rule is None:
-            self.unjudged.add(path)
-        else:
-            self.broken.setdefault(path, set()).add(rule)
-        # What breaks in the program model breaks in every rule that asks for it: the first report is enough.
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        key = (path, f"{type(error).__name__} {last.filename}:{last.lineno}")
-        text = "".join(traceback.format_exception(error))
-        message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        self.errors.setdefault(key, InternalError(path, rule, message, text))
+        self.unusable.append(unusable_file(error.path, error.message, error.position))
+        self.step()
 
     def step(self) -> None:
         self.done += 1
         self.progress(self.done, self.total)
-
-    def suppressed(self) -> Iterator[Finding]:
-        """The findings, hidden ones marked, and a DDP001 for every comment in a linted file that hides nothing."""
-        by_path: dict[str, list[Finding]] = {path: [] for path in self.texts}
-        for finding in self.findings.values():
-            by_path.setdefault(finding.path, []).append(finding)
-        for path, findings in by_path.items():
-            linted = path in self.texts
-            # A helper module that was not named on the command line may hide findings in it too.
-            text = self.texts[path] if linted else self.helper(path)
-            if text is None:
-                yield from findings
-                continue
-            from ddplint import suppressions
-            from ddplint.rules import registry
-
-            judged = functools.partial(self.judged, path)
-            for finding in suppressions.apply(findings, suppressions.find(text), registry(), path, judged):
-                if finding.code != "DDP001":
-                    yield finding
-                elif linted and self.settings.enabled("DDP001", path):
-                    severity = self.settings.severity_of("DDP001", finding.severity)
-                    yield replace(finding, severity=severity)
-
-    def judged(self, path: str, code: str) -> bool:
-        """Whether a rule has done its work on a file, so that it is known what it finds there."""
-        return code not in self.broken.get(path, ()) and path not in self.unjudged and self.enabled(code, path)
-
-    def helper(self, path: str) -> str | None:
-        """The text of a module that was not linted but imported; for the code frame as well."""
-        if path in self.unjudged:
-            return None
-        try:
-            self.helpers[path] = from_bytes(read_bytes(path, path), path, None).text
-        except SourceError:
-            return None
-        return self.helpers[path]
-
-
-def _place(finding: Finding) -> tuple[str, Position, str]:
-    return finding.path, finding.span.start, finding.code

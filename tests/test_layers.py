@@ -19,6 +19,7 @@ FLOORS = (
     ("reporters",),
     ("fixes",),
     ("linter",),
+    ("checking",),
     ("pages", "suppressions"),
     ("rules",),
     ("repairs",),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -118,6 +118,14 @@ class Program:
         found = {id(scope.module): scope.module for run in self.runs for scope in run.modules.values()}
         found.setdefault(id(self.module), self.module)
         return tuple(found.values())
+
+    def executes(self, paths: Container[str]) -> bool:
+        """Whether one of these files (as they are shown) is executed with the script, or may be: it is not known."""
+        try:
+            return any(module.path in paths for module in self.modules)
+        except Exception:
+            # What breaks the model has been reported by the rules.
+            return True
 
     @cached_property
     def evidence(self) -> Evidence:

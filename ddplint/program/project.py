@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Sequence
 from contextlib import suppress
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 
@@ -69,6 +70,43 @@ class Project:
             if source.file is not None:
                 self._files[str(source.file)] = ModuleFile(str(source.file), module)
         self.programs = tuple(Program(self, module) for module in linted)
+
+    # -- changing -----------------------------------------------------------------------------------------------
+
+    def module_at(self, path: str) -> Module | None:
+        """The module of a file by how it is shown, if anything needed it so far."""
+        for program in self.programs:
+            if program.path == path:
+                return program.module
+        for file in self._files.values():
+            module = file.__dict__.get("module")  # never a reason to read and parse it
+            if module is not None and module.path == path:
+                return file.module
+        return None
+
+    def after(self, changed: Sequence[Module]) -> Project:
+        """The same files with other content in some. What executes none of them is taken over as it is."""
+        new = copy(self)
+        new._files, new._relevant = dict(self._files), dict(self._relevant)
+        by_path = {module.path: module for module in changed}
+        before = [module for path in by_path if (module := self.module_at(path)) is not None]
+        for old in before:
+            new._relevant.pop(id(old), None)
+        for module in changed:
+            if module.source.file is not None:
+                file = str(module.source.file)
+                new._files[file] = ModuleFile(file, module)
+        # Importing a module without effects does not execute it; now that it has some, anybody may.
+        anybody = any(
+            bool(old.top_words & _EFFECTS) != bool(by_path[old.path].top_words & _EFFECTS) for old in before
+        )
+        new.programs = tuple(
+            Program(new, by_path.get(program.path, program.module))
+            if anybody or program.executes(by_path)
+            else program
+            for program in self.programs
+        )
+        return new
 
     # -- executing ----------------------------------------------------------------------------------------------
 

@@ -40,7 +40,16 @@ def _value(settings: Settings, key: str) -> object:
     return value
 
 
-_SELECTORS = ("select", "ignore", "extend-select", "extend-ignore", "fixable", "unfixable")
+_SELECTORS = (
+    "select",
+    "ignore",
+    "extend-select",
+    "extend-ignore",
+    "fixable",
+    "unfixable",
+    "extend-safe-fixes",
+    "extend-unsafe-fixes",
+)
 
 
 def _plain(value: object) -> object:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ddplint.settings.selectors import Selector, specificity
 from ddplint.severity import Severity
+
+if TYPE_CHECKING:
+    from ddplint.findings import Applicability
 
 # Folders that hold other people's or generated code, or none at all. The patterns are those of .gitignore.
 DEFAULT_EXCLUDE = (
@@ -61,6 +65,8 @@ class Settings:
     severity: Mapping[str, Severity] = field(default_factory=dict)
     fixable: tuple[Selector, ...] = ("",)
     unfixable: tuple[Selector, ...] = ()
+    extend_safe_fixes: tuple[Selector, ...] = ()
+    extend_unsafe_fixes: tuple[Selector, ...] = ()
     exclude: tuple[str, ...] = DEFAULT_EXCLUDE
     extend_exclude: tuple[str, ...] = ()
     respect_gitignore: bool = True
@@ -90,6 +96,20 @@ class Settings:
     def may_fix(self, code: str) -> bool:
         """Whether the fixes of a rule may be applied, by ``fixable`` and ``unfixable``."""
         return specificity(code, self.fixable) > specificity(code, self.unfixable)
+
+    def applicability_of(self, code: str, graded: Applicability) -> Applicability:
+        """What the fixes of a rule count as; one that is only to be shown stays that.
+
+        The closest of ``extend_safe_fixes`` and ``extend_unsafe_fixes`` decides; at the same closeness it is unsafe.
+        """
+        safe, unsafe = specificity(code, self.extend_safe_fixes), specificity(code, self.extend_unsafe_fixes)
+        if safe == unsafe == -1:
+            return graded
+        from ddplint.findings import Applicability
+
+        if graded is Applicability.DISPLAY:
+            return graded
+        return Applicability.SAFE if safe > unsafe else Applicability.UNSAFE
 
     def severity_of(self, code: str, graded: Severity) -> Severity:
         """The severity to report for a finding that the rule itself graded ``graded``."""

@@ -141,6 +141,8 @@ OPTIONS: Mapping[str, Option] = {
     "severity": Option(_table_of_severities, adds=True),
     "fixable": Option(_selectors),
     "unfixable": Option(_selectors),
+    "extend-safe-fixes": Option(_selectors, adds=True),
+    "extend-unsafe-fixes": Option(_selectors, adds=True),
     "exclude": Option(_texts),
     "extend-exclude": Option(_texts, adds=True),
     "respect-gitignore": Option(_flag),

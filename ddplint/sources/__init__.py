@@ -4,7 +4,7 @@ The order of use keeps a tree without distributed code cheap: :func:`discover`, 
 :func:`mentions_distributed`, and only for what is left :func:`from_bytes` (which decodes) and the parser.
 """
 
-from ddplint.sources.discovery import Discovery, Found, discover
+from ddplint.sources.discovery import Discovery, Found, discover, left_out
 from ddplint.sources.patterns import Patterns
 from ddplint.sources.prefilter import mentions_distributed
 from ddplint.sources.text import Source, SourceError, SourceKind, from_bytes, read, read_bytes, split_lines
@@ -18,6 +18,7 @@ __all__ = [
     "SourceKind",
     "discover",
     "from_bytes",
+    "left_out",
     "mentions_distributed",
     "read",
     "read_bytes",

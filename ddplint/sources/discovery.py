@@ -80,6 +80,23 @@ def discover(paths: Sequence[str], settings: Settings, cwd: str | os.PathLike[st
     return Discovery(tuple(files), tuple(problems + walk.problems), tuple(empty))
 
 
+def left_out(path: str, settings: Settings) -> bool:
+    """Whether a walk of the working directory would pass over ``path``, which is relative to it."""
+    folder = _slashes(os.path.realpath(os.getcwd())).rstrip("/")
+    exclude = _excluding(settings, folder, folder)
+    ignores = _ignores_above(folder) if settings.respect_gitignore else ()
+    parts = path.split("/")
+    for depth, part in enumerate(parts, start=1):
+        if settings.respect_gitignore:
+            names = {name for name in (".git", ".gitignore") if os.path.lexists(f"{folder}/{name}")}
+            ignores = _ignores_of(folder, names, ignores)
+        folder = f"{folder}/{part}"
+        inner = depth < len(parts)
+        if exclude.verdict(folder, part, inner) or verdict(ignores, folder, part, inner):
+            return True
+    return False
+
+
 class _Walk:
     """What was found so far in the folders of one run."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ddplint.findings import Severity
+from ddplint.findings import Applicability, Severity
 from ddplint.settings import DEFAULT_EXCLUDE, Settings, SettingsError, load, override
 
 
@@ -62,6 +62,8 @@ def test_every_key(here: Path) -> None:
         extend-ignore = ["HARDCODED_WORLD_SIZE"]
         fixable = ["ALL"]
         unfixable = ["DDP101"]
+        extend-safe-fixes = ["DDP1"]
+        extend-unsafe-fixes = ["hardcoded-world-size"]
         exclude = ["vendor"]
         extend-exclude = ["*_pb2.py"]
         respect-gitignore = false
@@ -84,6 +86,10 @@ def test_every_key(here: Path) -> None:
     assert not settings.enabled("DDP101", "tests/test_a.py")
     assert settings.may_fix("DDP102")
     assert not settings.may_fix("DDP101")
+    assert settings.applicability_of("DDP103", Applicability.UNSAFE) is Applicability.SAFE
+    assert settings.applicability_of("DDP103", Applicability.DISPLAY) is Applicability.DISPLAY
+    assert settings.applicability_of("DDP102", Applicability.SAFE) is Applicability.UNSAFE
+    assert settings.applicability_of("DDP201", Applicability.UNSAFE) is Applicability.UNSAFE
     assert settings.severity_of("DDP101", Severity.WARNING) is Severity.ERROR
     assert settings.severity_of("DDP102", Severity.WARNING) is Severity.NOTE
     assert settings.severity_of("DDP201", Severity.WARNING) is Severity.WARNING
