@@ -31,6 +31,8 @@ class Program:
     def __init__(self, project: Project, module: Module) -> None:
         self.project = project
         self.module = module
+        # By the start of a process group: its fix, or why there is none. Several findings carry the same one.
+        self.repairs: dict[int, Fix | str] = {}
 
     @property
     def path(self) -> str:

@@ -24,6 +24,7 @@ class GlobalRank(Rule):
     def check(self, program: Program) -> Iterable[Finding]:
         from ddplint.program import launchers, words
         from ddplint.program.misuse import misused_variable
+        from ddplint.repairs import topology
 
         for group in program.judged_groups:
             failure = group.rank_failure
@@ -51,4 +52,5 @@ class GlobalRank(Rule):
                 help=repair,
                 notes=words.chain(program, rank, "the rank", origin),
                 counterexample=group.counterexample(failure),
+                fix=topology.fix(program, group),
             )

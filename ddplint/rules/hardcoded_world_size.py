@@ -23,6 +23,7 @@ class HardcodedWorldSize(Rule):
 
     def check(self, program: Program) -> Iterable[Finding]:
         from ddplint.program import sizes, words
+        from ddplint.repairs import topology
 
         for group in program.judged_groups:
             fault = sizes.world_size_fault(program, group)
@@ -48,4 +49,5 @@ class HardcodedWorldSize(Rule):
                 counterexample=group.counterexample(group.world_failure, of_ranks=False)
                 if group.world_failure
                 else None,
+                fix=topology.fix(program, group),
             )

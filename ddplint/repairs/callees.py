@@ -1,0 +1,71 @@
+"""What a call calls, as far as a repair must know: a function of the project, or the full name of something else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import libcst as cst
+
+from ddplint.program import Program
+from ddplint.program.imports import dotted_name
+from ddplint.program.module import ClassFacts, FunctionFacts, Module
+from ddplint.program.values import Class, Function, Imported, ModuleValue, Value
+from ddplint.repairs import imports
+
+
+def project_function(
+    program: Program, module: Module, call: cst.Call, cls: ClassFacts | None, names: Mapping[object, Value]
+) -> FunctionFacts | None:
+    """The function of the project that a call in ``module`` (in a method of ``cls``) runs: of a class, its __init__.
+
+    ``names`` are local names whose values are known.
+    """
+    if isinstance(call.func, cst.Name):
+        local = names.get(call.func.value)
+        if isinstance(local, Function):
+            return local.facts
+        return _by_name(program, module, call.func.value)
+    if isinstance(call.func, cst.Attribute):
+        owner = dotted_name(call.func.value)
+        if owner == "self" and cls is not None:
+            return cls.methods.get(call.func.attr.value)
+        value = _module_name(program, module, owner)
+        if isinstance(value, ModuleValue) and value.file.module is not None:
+            return _by_name(program, value.file.module, call.func.attr.value)
+    return None
+
+
+def _by_name(program: Program, module: Module, name: str) -> FunctionFacts | None:
+    value = _module_name(program, module, name)
+    if isinstance(value, Imported):
+        found = value.file.module
+        return _by_name(program, found, value.name) if found is not None and found is not module else None
+    if isinstance(value, Function):
+        return value.facts
+    if isinstance(value, Class):
+        return value.facts.methods.get("__init__")
+    return None
+
+
+def _module_name(program: Program, module: Module, name: str) -> Value | None:
+    """A name of a module as its top level left it."""
+    for run in program.runs:
+        scope = run.modules.get(id(module))
+        if scope is not None and name in scope.names:
+            return scope.names[name]
+    return None
+
+
+def dotted(module: Module, call: cst.Call, function: cst.FunctionDef | None = None) -> str:
+    """``torch.distributed.barrier`` for ``dist.barrier()``; the name as it is written where no import leads to it."""
+    written = dotted_name(call.func)
+    if not written:
+        return f".{call.func.attr.value}" if isinstance(call.func, cst.Attribute) else ""
+    top, _, rest = written.partition(".")
+    known = list(imports.bound(module.tree.body))
+    if function is not None:
+        known = [*imports.bound(function.body.body), *known]
+    for one in known:
+        if one.name == top:
+            return f"{one.dotted}.{rest}" if rest else one.dotted
+    return written

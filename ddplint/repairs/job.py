@@ -1,0 +1,181 @@
+"""The numbers of a job of several nodes, as code: how many nodes, which of them this is, how many processes on each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+import libcst as cst
+
+from ddplint.program import Program, launchers
+from ddplint.program.events import Frame
+from ddplint.program.judge import sources
+from ddplint.program.module import FunctionFacts
+from ddplint.program.values import Const, External, Object, Op, Origin, Symbol, Value
+from ddplint.repairs.draft import Draft
+
+_NNODES = re.compile(r"^(n|num_?|n_)?(nodes?|machines|hosts)$|^nnodes$", re.I)
+_NODE_RANK = re.compile(r"^(node|machine|host)_?(rank|id|index)$|^nr$", re.I)
+
+
+def held(frame: Frame, value: Value) -> Iterator[str]:
+    """How the code of a function says a value: a parameter, a variable that is bound once, a field of a parameter."""
+    assert frame.facts is not None
+    params = parameters(frame.facts)
+    for name in (*params, *_bound_once(frame.facts)):
+        known = frame.names.get(name)
+        if known is not None and known.id == value.id:
+            yield name
+    for name in params:
+        owner = frame.names.get(name)
+        if isinstance(owner, Object) and owner.kind in ("namespace", "config", "instance"):
+            yield from (f"{name}.{key}" for key, known in _fields(owner).items() if known.id == value.id)
+
+
+def _bound_once(facts: FunctionFacts) -> list[str]:
+    """Variables of the function's own block, in the order of their assignments."""
+    names = [
+        target.target.value
+        for statement in facts.node.body.body
+        if isinstance(statement, cst.SimpleStatementLine)
+        for small in statement.body
+        if isinstance(small, cst.Assign)
+        for target in small.targets
+        if isinstance(target.target, cst.Name)
+    ]
+    return [name for name in names if names.count(name) == 1]
+
+
+def _fields(owner: Object) -> Mapping[str, Value]:
+    declared = dict(owner.parser.fields) if owner.parser is not None else {}
+    return {key: value for key, value in {**declared, **owner.fields}.items() if isinstance(key, str)}
+
+
+def parameters(facts: FunctionFacts) -> list[str]:
+    """The names of a function's parameters."""
+    params = facts.node.params
+    return [param.name.value for param in (*params.posonly_params, *params.params, *params.kwonly_params)]
+
+
+def nnodes(draft: Draft, frame: Frame, at: Origin) -> str:
+    """The number of nodes: the script's own option or constant, else NNODES, else one."""
+    return _own(draft, frame, _NNODES, launchers.Role.NNODES) or _environment(
+        draft, at, ["NNODES"], ["SLURM_NNODES"], 1
+    )
+
+
+def node_rank(draft: Draft, frame: Frame, at: Origin) -> str:
+    """Which node this is: the script's own option or constant, else NODE_RANK, else the first."""
+    return _own(draft, frame, _NODE_RANK, launchers.Role.NODE_RANK) or _environment(
+        draft, at, ["NODE_RANK"], ["SLURM_NODEID"], 0
+    )
+
+
+def _own(draft: Draft, frame: Frame, words: re.Pattern[str], role: launchers.Role) -> str | None:
+    for option in draft.program.options:
+        if words.match(option.name):
+            found = next(held(frame, option), None)
+            if found is not None:
+                return found
+    for name, value in _module_names(draft.program, frame):
+        read = sources(value)
+        if value.type == "int" and read and all(launchers.meaning(one) is role for one in read):
+            return name
+    return None
+
+
+def _module_names(program: Program, frame: Frame) -> Iterator[tuple[str, Value]]:
+    """The names that the top level of a function's module binds for sure, in whatever process imports it."""
+    assert frame.facts is not None
+    bound = {
+        target.target.value
+        for statement in frame.module.tree.body
+        if isinstance(statement, cst.SimpleStatementLine)
+        for small in statement.body
+        if isinstance(small, cst.Assign)
+        for target in small.targets
+        if isinstance(target.target, cst.Name)
+    }
+    for run in program.runs:
+        scope = run.modules.get(id(frame.module))
+        if scope is not None:
+            yield from ((name, value) for name, value in scope.names.items() if isinstance(name, str) and name in bound)
+            return
+
+
+def _environment(draft: Draft, at: Origin, names: list[str], slurm: list[str], default: int) -> str:
+    """``int(os.environ.get("NODE_RANK", 0))``; Slurm's own variable comes second where the project knows Slurm."""
+    environ = draft.name(at, "os.environ", "os")
+    wanted = names + (slurm if knows_slurm(draft.program) else [])
+    code = str(default)
+    for name in reversed(wanted):
+        code = f'{environ}.get("{name}", {code})'
+    return f"int({code})"
+
+
+def knows_slurm(program: Program) -> bool:
+    """Whether the script, or a launch file beside it, has to do with Slurm."""
+    if any(name.startswith("SLURM_") for run in program.runs for name in run.reads):
+        return True
+    script = program.path.rpartition("/")[2]
+    return any("srun" in text and script in text for text in program.launch_files())
+
+
+def processes_per_node(draft: Draft, frame: Frame, count: Value, at: Origin) -> str | None:
+    """The number of processes that the script starts on each node, as the code of the started function says it."""
+    found = next(held(frame, count), None)
+    if found is not None:
+        return found
+    for name, value in _module_names(draft.program, frame):
+        if value.id == count.id:
+            return name
+    if isinstance(count, Symbol) and count.name == "device_count":
+        return draft.name(at, "torch.cuda.device_count", "torch") + "()"
+    if isinstance(count, Const) and isinstance(count.value, int):
+        return str(count.value)
+    return _copied(draft, frame, count, at)
+
+
+def _copied(draft: Draft, frame: Frame, count: Value, at: Origin) -> str | None:
+    """A count that is computed from GPUs and literals alone, as it is computed where the processes are started."""
+    if not isinstance(count, Op) or count.origin is None or not isinstance(count.origin.node, cst.BaseExpression):
+        return None
+    leaves = list(_leaves(count))
+    if not all(
+        isinstance(part, (Const, Symbol)) and getattr(part, "name", "device_count") == "device_count" for part in leaves
+    ):
+        return None
+    code = draft.text(count.origin)
+    if "\n" in code or count.origin.module is not frame.module:
+        return None
+    names = {node.value for node in _names(count.origin.node)}
+    bound = {name for name, value in _module_scope(draft.program, frame).items() if isinstance(value, External)}
+    return f"({code})" if names <= bound | {"min", "max", "len", "int"} else None
+
+
+def _module_scope(program: Program, frame: Frame) -> Mapping[object, Value]:
+    for run in program.runs:
+        scope = run.modules.get(id(frame.module))
+        if scope is not None:
+            return scope.names
+    return {}
+
+
+def _leaves(value: Value) -> Iterator[Value]:
+    parts = value.parts()
+    if not parts:
+        yield value
+    for part in parts:
+        yield from _leaves(part)
+
+
+def _names(node: cst.CSTNode) -> Iterator[cst.Name]:
+    from ddplint.program.walk import children
+
+    if isinstance(node, cst.Name):
+        yield node
+    elif isinstance(node, cst.Attribute):
+        yield from _names(node.value)
+    else:
+        for child in children(node):
+            yield from _names(child)

@@ -1,0 +1,190 @@
+"""What a function does with a rank that it is given, through the names, attributes and calls that it goes through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import libcst as cst
+
+from ddplint.program import Program
+from ddplint.program.imports import dotted_name
+from ddplint.program.module import FunctionFacts, Module
+from ddplint.program.values import Value
+from ddplint.repairs import callees
+from ddplint.repairs.uses import Kind, Use, assigned_to, calls_around, handed, kind, uses_in
+
+_DEEPEST = 6
+
+
+@dataclass(slots=True)
+class Roles:
+    """Where a value is used as a global rank, in the function itself (``here``) and whether it is both or either.
+
+    ``passed`` are the calls that hand it to functions which use it both ways, or only for devices.
+    """
+
+    here: list[Use] = field(default_factory=list)
+    passed: list[tuple[Use, FunctionFacts, str]] = field(default_factory=list)
+    attributes: list[str] = field(default_factory=list)
+    whole_job: bool = False
+    device: bool = False
+
+
+def roles(
+    program: Program,
+    facts: FunctionFacts,
+    written: str,
+    forced: Sequence[cst.CSTNode] = (),
+    names: Mapping[object, Value] | None = None,
+    seen: frozenset[tuple[int, str]] = frozenset(),
+) -> Roles:
+    """What ``facts`` does with the value called ``written`` in it.
+
+    Uses below the ``forced`` nodes are those of a rank, whatever is around them. ``names`` are the values of the
+    function's own names, if they are known: a parameter may be the function that is called.
+    """
+    found = Roles()
+    key = (id(facts.node), written)
+    if key in seen or len(seen) > _DEEPEST:
+        return found
+    seen = seen | {key}
+    body = facts.node.body.body
+    for use in uses_in(body, written):
+        if any(node is wanted for wanted in forced for node in (use.node, *use.around)):
+            found.here.append(use)
+            continue
+        if _follow(program, facts, use, forced, names or {}, seen, found):
+            continue
+        about = _about(program, facts, use, body)
+        if about is Kind.GLOBAL:
+            found.here.append(use)
+        elif about is Kind.LOCAL:
+            found.device = True
+    found.whole_job = found.whole_job or bool(found.here)
+    return found
+
+
+def _follow(
+    program: Program,
+    facts: FunctionFacts,
+    use: Use,
+    forced: Sequence[cst.CSTNode],
+    names: Mapping[object, Value],
+    seen: frozenset[tuple[int, str]],
+    found: Roles,
+) -> bool:
+    """Go where a use hands the value on; False if it hands it to nobody that is known."""
+    given = handed(use)
+    if given is not None:
+        target = callees.project_function(program, facts.module, given.call, facts.cls, names)
+        name = parameter(target, given.keyword, given.position) if target is not None else None
+        if target is None or name is None:
+            return False
+        inner = roles(program, target, name, forced, seen=seen)
+        found.whole_job |= inner.whole_job
+        found.device |= inner.device
+        if inner.whole_job and not inner.device:
+            found.here.append(use)
+        elif inner.whole_job:
+            found.passed.append((use, target, name))
+        return True
+    alias = assigned_to(use)
+    if alias is None:
+        return False
+    name = dotted_name(alias)
+    if not name or name.count(".") > 1:
+        return False
+    if name.startswith("self.") and facts.cls is not None:
+        inners = [roles(program, method, name, forced, seen=seen) for method in facts.cls.methods.values()]
+        found.attributes.append(name)
+    else:
+        inners = [roles(program, facts, name, forced, names, seen)]
+    whole_job, device = any(one.whole_job for one in inners), any(one.device for one in inners)
+    found.whole_job |= whole_job
+    found.device |= device
+    if whole_job and not device:
+        found.here.append(use)
+    return True
+
+
+def _about(program: Program, facts: FunctionFacts, use: Use, body: Sequence[cst.CSTNode]) -> Kind:
+    names = [callees.dotted(facts.module, call, facts.node) for call in calls_around(use)]
+    about = kind(use, names)
+    if about is not Kind.UNKNOWN:
+        return about
+    # `offset = rank * size`: what becomes of the result decides
+    target = _result(use)
+    if target is None:
+        return Kind.UNKNOWN
+    kinds = {
+        kind(one, [callees.dotted(facts.module, call, facts.node) for call in calls_around(one)])
+        for one in uses_in(body, target)
+    }
+    return next((one for one in (Kind.LOCAL, Kind.GLOBAL) if one in kinds), Kind.UNKNOWN)
+
+
+def _result(use: Use) -> str | None:
+    for node in use.around:
+        if isinstance(node, cst.Assign):
+            target = node.targets[0].target if len(node.targets) == 1 else None
+            return target.value if isinstance(target, cst.Name) else None
+        if not isinstance(node, (cst.BinaryOperation, cst.Subscript, cst.SubscriptElement, cst.Index, cst.IfExp)):
+            return None
+    return None
+
+
+def parameter(facts: FunctionFacts, keyword: str | None, position: int) -> str | None:
+    """The name under which a function receives an argument."""
+    params = facts.node.params
+    positional = [*params.posonly_params, *params.params]
+    if keyword is not None:
+        known = {param.name.value for param in (*positional, *params.kwonly_params)}
+        return keyword if keyword in known else None
+    if facts.cls is not None and not _is_static(facts.node):
+        position += 1
+    return positional[position].name.value if position < len(positional) else None
+
+
+def _is_static(node: cst.FunctionDef) -> bool:
+    return any(dotted_name(one.decorator) == "staticmethod" for one in node.decorators)
+
+
+def only_called_from(program: Program, facts: FunctionFacts, inside: Sequence[cst.CSTNode]) -> bool:
+    """Whether every mention of a function, in all modules, is a call below one of the ``inside`` nodes.
+
+    A class's ``__init__`` is mentioned by the name of the class. Methods may be called by anybody on an object that
+    was made inside.
+    """
+    if facts.cls is not None and facts.name != "__init__":
+        init = facts.cls.methods.get("__init__")
+        return init is not None and only_called_from(program, init, inside)
+    name = facts.cls.name if facts.cls is not None else facts.name
+    allowed = {id(node) for root in inside for node in _below(root)}
+    return all(
+        id(node) in allowed
+        for module in program.modules
+        for node in _mentions(module, name)
+        if node is not facts.node.name and (facts.cls is None or node is not facts.cls.node.name)
+    )
+
+
+def _mentions(module: Module, name: str) -> Iterator[cst.Name]:
+    if name not in module.words:
+        return
+    for node in _below(module.tree):
+        if isinstance(node, (cst.Import, cst.ImportFrom)):
+            continue
+        if isinstance(node, cst.Name) and node.value == name:
+            yield node
+
+
+def _below(root: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    from ddplint.program.walk import children
+
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        yield node
+        if not isinstance(node, (cst.Import, cst.ImportFrom)):
+            stack.extend(children(node))
