@@ -185,9 +185,7 @@ class Check:
             for program in project.programs
         )
         changed = {module.path: module.source for module in modules if module.path in self.files}
-        return Check(
-            self.settings, {**self.files, **changed}, projects, verdicts, self.unusable, self.failures
-        )
+        return Check(self.settings, {**self.files, **changed}, projects, verdicts, self.unusable, self.failures)
 
 
 def check(
@@ -273,9 +271,7 @@ def _failure(path: str, rule: str | None, error: Exception) -> Failure:
     last = traceback.extract_tb(error.__traceback__)[-1]
     text = "".join(traceback.format_exception(error))
     message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return Failure(
-        InternalError(path, rule, message, text), f"{type(error).__name__} {last.filename}:{last.lineno}"
-    )
+    return Failure(InternalError(path, rule, message, text), f"{type(error).__name__} {last.filename}:{last.lineno}")
 
 
 def _place(finding: Finding) -> tuple[str, Position, str]:

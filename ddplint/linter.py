@@ -20,6 +20,7 @@ from ddplint.sources.imports import imported_words, module_words, reaches_distri
 if TYPE_CHECKING:
     from ddplint.checking import Check
     from ddplint.findings import Finding, InternalError
+    from ddplint.fixes import Repair
     from ddplint.program.ranks import RankTable
     from ddplint.settings import Settings
 
@@ -36,7 +37,8 @@ class Report:
 
     ``findings`` are sorted by place and include the suppressed ones. ``files`` were found, ``checked`` of them parsed,
     ``skipped`` dropped because they have nothing distributed in them. ``problems`` are paths that could not be used,
-    ``empty`` folders without Python files; ``texts`` holds the source of every file with findings.
+    ``empty`` folders without Python files; ``texts`` holds the source of every file with findings. After a repair
+    (``fixes``) all of this is about the files as they are now.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -47,6 +49,7 @@ class Report:
     problems: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
     texts: Mapping[str, str] = field(default_factory=dict)
+    fixes: Repair | None = None
 
 
 def lint(
@@ -95,9 +98,9 @@ class Examined:
     empty: tuple[str, ...]
     check: Check | None
 
-    def report(self, check: Check | None = None) -> Report:
-        """What to print; with another ``check``, of files that were changed since."""
-        check = check or self.check
+    def report(self, fixes: Repair | None = None) -> Report:
+        """What to print, perhaps after a repair."""
+        check = fixes.check if fixes else self.check
         return Report(
             findings=check.findings if check else (),
             files=self.files,
@@ -107,6 +110,7 @@ class Examined:
             problems=self.problems,
             empty=self.empty,
             texts=check.texts if check else {},
+            fixes=fixes,
         )
 
 

@@ -14,12 +14,15 @@ FORMATS = ("text", "concise", "json", "json-lines", "github")
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How to write. ``color`` is "auto", "always" or "never"; ``quiet`` leaves out everything but the findings."""
+    """How to write. ``color`` is "auto", "always" or "never"; ``quiet`` leaves out everything but the findings;
+    ``unsafe_fixes`` counts unsafe fixes among those that can be applied, ``show_fixes`` lists those that were."""
 
     color: str = "auto"
     statistics: bool = False
     quiet: bool = False
     width: int | None = None
+    unsafe_fixes: bool = False
+    show_fixes: bool = False
 
 
 class Reporter(Protocol):

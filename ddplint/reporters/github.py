@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TextIO
 
 from ddplint.findings import Finding, Severity
+from ddplint.reporters import repairs
 from ddplint.reporters.wording import shown, statistics, summary
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def write(report: Report, stream: TextIO, style: Style) -> None:
     if style.statistics:
         lines += statistics(report)
     if not style.quiet:
-        lines.append(summary(report))
+        lines += [summary(report), *repairs.lines(report, style)]
     stream.write("".join(f"{line}\n" for line in lines))
 
 

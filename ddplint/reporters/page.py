@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ddplint.findings import Counterexample, Finding
+from ddplint.reporters import repairs
 from ddplint.reporters.console import COLORS, console_for
 from ddplint.reporters.counterexample import table
 from ddplint.reporters.frame import frame
@@ -28,13 +29,15 @@ def write(report: Report, stream: TextIO, style: Style) -> None:
     page = _Page(console, wraps=style.width is not None or stream.isatty())
     findings = shown(report.findings)
     for finding in findings:
-        page.finding(finding, report.texts.get(finding.path))
+        page.finding(finding, report.texts.get(finding.path), repairs.mark(finding, style))
     if style.statistics:
         for line in statistics(report):
             page.line(Text(line))
         page.line(Text())
     if not style.quiet:
         page.line(Text(summary(report), style="bold"))
+        for line in repairs.lines(report, style):
+            page.line(Text(line))
         page.line(Text(f"Why, and what to do: ddplint rule {_most_severe(findings).code}", style="dim"))
 
 
@@ -72,11 +75,11 @@ class _Page:
             line.rstrip()
             self.line(Text.assemble(hanging if number else head, line))
 
-    def finding(self, finding: Finding, text: str | None) -> None:
-        """The whole of one finding, with an empty line after it."""
+    def finding(self, finding: Finding, text: str | None, mark: str) -> None:
+        """The whole of one finding, with an empty line after it; ``mark`` stands behind its name."""
         color = COLORS[finding.severity]
         place, kind = f"{location(finding)}: ", f"{finding.severity.value} {finding.code} "
-        self.line(Text.assemble((place, "bold"), (kind, color), (finding.name, "dim")))
+        self.line(Text.assemble((place, "bold"), (kind, color), (finding.name, "dim"), mark))
         self.prose(_sentence(finding.message))
         if text is not None:
             self.code(text, finding, color)

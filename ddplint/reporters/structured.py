@@ -16,16 +16,20 @@ if TYPE_CHECKING:
 
 def write_json(report: Report, stream: TextIO, style: Style) -> None:
     """One object for the whole run, suppressed findings included and marked as such."""
+    summary = {
+        "files": report.files,
+        "checked": report.checked,
+        "skipped": report.skipped,
+        "errors": len(report.errors),
+    }
+    if report.fixes is not None:
+        summary["fixed"] = sum(len(fix.findings) for fix in report.fixes.applied)
+        summary["refused"] = len(report.fixes.refused)
     document = {
         "version": 1,
         "tool": {"name": "ddplint", "version": __version__},
         "findings": [as_object(finding) for finding in report.findings],
-        "summary": {
-            "files": report.files,
-            "checked": report.checked,
-            "skipped": report.skipped,
-            "errors": len(report.errors),
-        },
+        "summary": summary,
     }
     # ASCII only: the stream's encoding is whatever the console has, and an escape says the same everywhere.
     json.dump(document, stream, indent=2)
@@ -51,7 +55,7 @@ def as_object(finding: Finding) -> dict[str, Any]:
         "end": _position(finding.span.end),
         "counterexample": _counterexample(finding.counterexample) if finding.counterexample else None,
         "notes": [{"message": note.message, "path": note.path, "line": note.line} for note in finding.notes],
-        "fix": _fix(finding.fix) if finding.fix else None,
+        "fix": _fix(finding.fix, finding.path) if finding.fix else None,
         "suppressed": finding.suppressed,
         "url": rule_url(finding.name),
     }
@@ -81,12 +85,17 @@ def _process(process: Process) -> dict[str, Any]:
     }
 
 
-def _fix(fix: Fix) -> dict[str, Any]:
+def _fix(fix: Fix, path: str) -> dict[str, Any]:
     return {
         "applicability": fix.applicability.value,
         "title": fix.title,
         "edits": [
-            {"start": _position(edit.span.start), "end": _position(edit.span.end), "text": edit.text}
+            {
+                "path": edit.path or path,
+                "start": _position(edit.span.start),
+                "end": _position(edit.span.end),
+                "text": edit.text,
+            }
             for edit in fix.edits
         ],
     }

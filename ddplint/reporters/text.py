@@ -22,3 +22,7 @@ def write(report: Report, stream: TextIO, style: Style) -> None:
         # The usual outcome is one line: importing rich for it would cost more than the run.
         line = summary(report)
         stream.write(f"\x1b[32m{line}\x1b[0m\n" if colored(style.color, stream) else f"{line}\n")
+        if report.fixes is not None:
+            from ddplint.reporters.repairs import lines
+
+            stream.write("".join(f"{line}\n" for line in lines(report, style)))

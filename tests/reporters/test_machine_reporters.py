@@ -45,7 +45,12 @@ DUPLICATE = {
         "applicability": "unsafe",
         "title": "compute the global rank",
         "edits": [
-            {"start": {"line": 3, "column": 22}, "end": {"line": 3, "column": 26}, "text": "node * 2 + rank"},
+            {
+                "path": "train.py",
+                "start": {"line": 3, "column": 22},
+                "end": {"line": 3, "column": 26},
+                "text": "node * 2 + rank",
+            },
         ],
     },
     "suppressed": False,
@@ -96,6 +101,7 @@ def test_concise() -> None:
         "train.py:3:22: DDP101 error rank is the index that mp.spawn gives on each node, "
         "so two processes claim the same rank\n"
         "Found 1 finding (1 error) in 1 of 12 files. 1 finding suppressed.\n"
+        "1 fixable with --fix --unsafe-fixes.\n"
     )
 
 

@@ -55,6 +55,7 @@ train.py:3:22: error DDP101 global-rank
   help: pass node_rank * nprocs + local_rank
 
 Found 1 finding (1 error) in 1 of 12 files.
+1 fixable with --fix --unsafe-fixes.
 Why, and what to do: ddplint rule DDP101
 """
 
@@ -79,6 +80,7 @@ train.py:3:22: error DDP101 global-rank
   help: pass node_rank * nprocs + local_rank
 
 Found 1 finding (1 error) in 1 of 12 files.
+1 fixable with --fix --unsafe-fixes.
 Why, and what to do: ddplint rule DDP101
 """
 
