@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ddplint.program.run import Run
 
 
-def dotted_name(node: cst.BaseExpression | None) -> str:
+def dotted_name(node: cst.CSTNode | None) -> str:
     """``a.b.c`` as a text; empty for anything else."""
     if isinstance(node, cst.Attribute):
         return f"{dotted_name(node.value)}.{node.attr.value}"

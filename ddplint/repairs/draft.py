@@ -115,10 +115,10 @@ class Draft:
             self._edits.append(Edit(span, new, origin.module.path))
 
     def replace_text(self, origin: Origin, text: str) -> None:
-        """Write ``text``, taken from the file itself, in place of a node: it keeps its quotes."""
+        """Write ``text``, taken from the file itself, in place of a node: it keeps its quotes and its comments."""
         span = self.program.span(origin)
         old = self._slice(origin.module, span)
-        if "\n" in old and "#" in old:
+        if "\n" in old and text.count("#") < old.count("#"):
             raise NoPlaceError("a comment would be lost")
         if text != old:
             self._edits.append(Edit(span, text, origin.module.path))
@@ -227,6 +227,21 @@ def names_bound_in(function: cst.FunctionDef) -> set[str]:
         elif isinstance(node, (cst.Lambda, cst.ListComp, cst.SetComp, cst.DictComp, cst.GeneratorExp)):
             continue
         stack.extend(children(node))
+    return found
+
+
+def names_in(function: cst.FunctionDef) -> set[str]:
+    """Every variable that a function mentions, its own and others; not the names of fields and keywords."""
+    found = names_bound_in(function)
+    stack: list[cst.CSTNode] = [function]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, cst.Name):
+            found.add(node.value)
+        elif isinstance(node, (cst.Attribute, cst.Arg)):
+            stack.append(node.value)
+        else:
+            stack.extend(children(node))
     return found
 
 

@@ -88,6 +88,9 @@ def place_for(module: Module, imported: str) -> Insertion | None:
             break
     if not block:
         return _without_block(module)
+    relative = _beside(module, imported)
+    if relative is not None:
+        return Insertion(Position(line(relative) + 1, 1), False)
     standard = [one for one in block if one[1].partition(".")[0] in sys.stdlib_module_names]
     is_standard = imported.partition(".")[0] in sys.stdlib_module_names
     if is_standard and not standard:
@@ -101,6 +104,17 @@ def place_for(module: Module, imported: str) -> Insertion | None:
     if plain_ones:
         return Insertion(Position(line(plain_ones[-1]) + 1, 1), False)
     return Insertion(Position(line(candidates[0][0]), 1), False)
+
+
+def _beside(module: Module, imported: str) -> cst.SimpleStatementLine | None:
+    """The plain import of the same package that ``imported`` follows: `import torch` for `torch.distributed`."""
+    top = imported.partition(".")[0]
+    found = None
+    for statement in module.tree.body:
+        name = _imported_by(statement)
+        if name is not None and name.partition(".")[0] == top and _is_plain(statement) and name < imported:  # type: ignore[arg-type]
+            found = statement
+    return found  # type: ignore[return-value]
 
 
 def _without_block(module: Module) -> Insertion | None:

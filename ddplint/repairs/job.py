@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import libcst as cst
 
@@ -121,11 +121,16 @@ def knows_slurm(program: Program) -> bool:
     return any("srun" in text and script in text for text in program.launch_files())
 
 
-def processes_per_node(draft: Draft, frame: Frame, count: Value, at: Origin) -> str | None:
-    """The number of processes that the script starts on each node, as the code of the started function says it."""
-    found = next(held(frame, count), None)
-    if found is not None:
-        return found
+def processes_per_node(
+    draft: Draft, frame: Frame, count: Value, at: Origin, rather_not: Sequence[str] = ()
+) -> str | None:
+    """The number of processes that the script starts on each node, as the code of the started function says it.
+
+    One of the names ``rather_not`` is taken only if there is no other.
+    """
+    found = list(held(frame, count))
+    if found:
+        return next((name for name in found if name not in rather_not), found[0])
     for name, value in _module_names(draft.program, frame):
         if value.id == count.id:
             return name

@@ -12,7 +12,7 @@ from ddplint.program.imports import dotted_name
 from ddplint.program.module import FunctionFacts, Module
 from ddplint.program.values import Value
 from ddplint.repairs import callees
-from ddplint.repairs.uses import Kind, Use, assigned_to, calls_around, handed, kind, uses_in
+from ddplint.repairs.uses import DEVICE_WORDS, Kind, Use, assigned_to, calls_around, handed, kind, uses_in
 
 _DEEPEST = 6
 
@@ -101,10 +101,14 @@ def _follow(
     else:
         inners = [roles(program, facts, name, forced, names, seen)]
     whole_job, device = any(one.whole_job for one in inners), any(one.device for one in inners)
+    # others may take `args.local_rank` for what it says
+    device |= name.rpartition(".")[2] in DEVICE_WORDS
     found.whole_job |= whole_job
     found.device |= device
     if whole_job and not device:
         found.here.append(use)
+    elif not name.startswith("self."):
+        found.here += inners[0].here
     return True
 
 

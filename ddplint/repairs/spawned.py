@@ -14,7 +14,6 @@ in the script's own words as far as it has any, and every use of the index that 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -22,13 +21,14 @@ import libcst as cst
 
 from ddplint.program.events import Frame
 from ddplint.program.group import Group
+from ddplint.program.imports import dotted_name
 from ddplint.program.module import FunctionFacts
-from ddplint.program.values import Const, Origin, Value
+from ddplint.program.values import Const, Op, Origin, Value
 from ddplint.program.walk import children
 from ddplint.repairs import job
-from ddplint.repairs.draft import Draft, NoPlaceError, names_bound_in
+from ddplint.repairs.draft import Draft, NoPlaceError, names_in
 from ddplint.repairs.roles import Roles, only_called_from, roles
-from ddplint.repairs.uses import Use, handed, uses_in
+from ddplint.repairs.uses import Use, uses_in
 
 
 @dataclass(slots=True)
@@ -102,7 +102,9 @@ class _Worker:
         self.draft = draft
         self.group = group
         self.levels = levels
-        self.world_is_wrong = world_is_wrong
+        size, count = self._size(), group.event.context[-1].count
+        same = size is not None and count is not None and size.id == count.value.id
+        self.world_is_wrong = world_is_wrong or same
         self.given = given
         self.move_to(at)
 
@@ -111,7 +113,7 @@ class _Worker:
         self.at = at
         self.level = self.levels[at]
         self.frame = self.level.frame
-        self.taken = names_bound_in(self.level.facts.node) | self.level.facts.words
+        self.taken = names_in(self.level.facts.node)
         # what the process group is started by, from here: the call of the next function, or the start itself
         below = self.levels[at + 1].frame.call if at + 1 < len(self.levels) else None
         self.starts = below.node if below is not None else self.group.event.node
@@ -120,16 +122,17 @@ class _Worker:
         if self.level.index is None:
             raise NoPlaceError("the local rank has no name where the global one is needed")
         uses = list(self.level.roles.here)
-        constant = self._constant_rank()
-        first = self._first_statement([use.node for use in uses] + [self.starts])
+        other = self._other_rank()
+        # the name of its own holds the right rank only from here on
+        wanted = [] if self._own_rank() else [use.node for use in uses]
+        first = self._first_statement([*wanted, self.starts])
         place = Origin(self.level.facts.module, first)
         lines, rank = self._lines(place)
         self.draft.before(place, *lines)
         for use in uses:
             self.draft.replace(Origin(self.level.facts.module, use.node), rank)
-        if constant:
+        if other:
             self.draft.replace(self.given, rank)
-        self._give_missing(rank)
         self._after_the_start()
 
     # -- the lines ----------------------------------------------------------------------------------------------
@@ -138,32 +141,27 @@ class _Worker:
         draft, frame = self.draft, self.frame
         count = self.group.event.context[-1].count
         assert count is not None
-        each = job.processes_per_node(draft, frame, count.value, place)
+        worlds = self._world_names() if self.world_is_wrong else []
+        each = job.processes_per_node(draft, frame, count.value, place, worlds)
         if each is None:
             raise NoPlaceError("how many processes are started is not known in the worker")
         lines: list[str] = []
-        world = self._world_name() if self.world_is_wrong else None
         node_rank = job.node_rank(draft, frame, place)
         nnodes = job.nnodes(draft, frame, place) if self.world_is_wrong else ""
-        if self.world_is_wrong and not nnodes.isidentifier() and "." not in nnodes.partition("(")[0]:
+        if "(" in nnodes:
             lines.append(f"{self._new('nnodes')} = {nnodes}")
             nnodes = self._new("nnodes")
         if "(" in node_rank:
             lines.append(f"{self._new('node_rank')} = {node_rank}")
             node_rank = self._new("node_rank")
-        rebound = world is not None and _WORLD.search(world) is not None
-        if not _is_name(each) or (each == world and rebound):
+        if each in worlds or not _is_name(each):
             lines.append(f"{self._new('nproc_per_node')} = {each}")
             each = self._new("nproc_per_node")
-        if world is not None and rebound:
-            lines.append(f"{world} = {nnodes} * {each}")
-        elif world is not None:
-            # `n_gpus` goes on to be the number of one node
-            lines.append(f"{self._new('world_size')} = {nnodes} * {each}")
-            self._rename_world(world, self._new("world_size"))
+        if worlds:
+            lines.append(f"{' = '.join(worlds)} = {nnodes} * {each}")
         elif self.world_is_wrong:
             self._write_world(f"{nnodes} * {each}")
-        rank = self._new("global_rank")
+        rank = self._own_rank() or self._new("global_rank")
         lines.append(f"{rank} = {node_rank} * {each} + {self.level.index}")
         return lines, rank
 
@@ -174,23 +172,29 @@ class _Worker:
                 return candidate
         raise NoPlaceError(f"the name {name} is taken")
 
-    def _world_name(self) -> str | None:
-        """The parameter, or the field of one, that carries the world size through this function."""
+    def _world_names(self) -> list[str]:
+        """The names of this function that carry the world size to the process group; they come to mean all nodes."""
         size = self._size()
-        return next(job.held(self.frame, size), None) if size is not None else None
+        if size is None:
+            return []
+        argument = self.group.event.arguments.get("world_size")
+        way = self.starts if self.at + 1 < len(self.levels) else argument.node if argument is not None else None
+        written = _written(way) if way is not None else set()
+        carrying = list(job.held(self.frame, size))
+        found = [self._source(name, carrying) for name in carrying if name in written]
+        return list(dict.fromkeys(found)) or [name for name in carrying if argument is None][:1]
+
+    def _source(self, name: str, carrying: Sequence[str]) -> str:
+        """The name that ``args.world_size = world_size`` in this function takes it from."""
+        for node in _all(self.level.facts.node.body):
+            if isinstance(node, cst.Assign) and dotted_name(node.targets[0].target) == name:
+                taken_from = dotted_name(node.value)
+                return taken_from if taken_from in carrying else name
+        return name
 
     def _size(self) -> Value | None:
         size = self.group.world_size
         return self.group.chosen(self.group.world_failure, size) if size is not None else None
-
-    def _rename_world(self, old: str, new: str) -> None:
-        """Hand on the new name where the old one was the world size."""
-        argument = self.group.event.arguments.get("world_size")
-        for use in uses_in(self.level.body, old):
-            nodes = (use.node, *use.around)
-            given = argument is not None and any(node is argument.node for node in nodes)
-            if given or _is_world_argument(use, self.starts):
-                self.draft.replace(Origin(self.level.facts.module, use.node), new)
 
     def _write_world(self, code: str) -> None:
         """Where the process group is started with a size that no name carries: the product itself."""
@@ -199,14 +203,29 @@ class _Worker:
             raise NoPlaceError("the world size is made where the number of nodes is not known")
         self.draft.replace(Origin(self.group.event.module, argument.node), code)
 
-    def _give_missing(self, rank: str) -> None:
-        """``rank=`` and ``world_size=`` for a start that nobody told them."""
-        return
+    def _rank(self) -> Value | None:
+        rank = self.group.rank
+        return self.group.chosen(self.group.rank_failure, rank) if rank is not None else None
 
-    def _constant_rank(self) -> bool:
-        """Whether the rank is given as something that the local rank has no part in."""
-        argument = self.group.event.arguments.get("rank")
-        if argument is None or any(use for level in self.levels for use in level.roles.here if self._is_given(use)):
+    def _is_index(self) -> bool:
+        spawn = self.group.event.context[-1]
+        rank = self._rank()
+        return rank is not None and spawn.index is not None and rank.id == spawn.index.id
+
+    def _own_rank(self) -> str | None:
+        """``args.rank``, where the script computes its rank, wrongly, under a name of its own."""
+        written = dotted_name(self.given.node)
+        computed = "rank" in self.group.event.arguments and not self._is_index() and isinstance(self._rank(), Op)
+        if not computed or not written or self.at != len(self.levels) - 1:
+            return None
+        known = written.partition(".")[0] in {*job.parameters(self.level.facts), *self.taken}
+        return written if known else None
+
+    def _other_rank(self) -> bool:
+        """Whether the rank is given as something that the local rank has no part in, such as a constant."""
+        if "rank" not in self.group.event.arguments or self._is_index() or self._own_rank():
+            return False
+        if any(self._is_given(use) for level in self.levels for use in level.roles.here):
             return False
         if self.at != len(self.levels) - 1:
             raise NoPlaceError("the rank is given where the local rank is not known")
@@ -216,12 +235,17 @@ class _Worker:
         return any(node is self.given.node for node in (use.node, *use.around))
 
     def _first_statement(self, nodes: Sequence[cst.CSTNode]) -> cst.CSTNode:
-        """The first statement of the function with one of the nodes in it."""
+        """The first statement with one of the nodes in it, in the innermost block that holds all of them."""
         wanted = {id(node) for node in nodes}
-        for statement in self.level.body:
-            if _holds(statement, wanted):
-                return statement
-        raise NoPlaceError("the start of the process group is not in this function")
+        body: Sequence[cst.CSTNode] = self.level.body
+        while True:
+            holding = [statement for statement in body if _holds(statement, wanted)]
+            if not holding:
+                raise NoPlaceError("the start of the process group is not in this function")
+            inner = _only_block(holding[0], wanted) if len(holding) == 1 else None
+            if inner is None:
+                return holding[0]
+            body = inner
 
     # -- after the start ----------------------------------------------------------------------------------------
 
@@ -251,7 +275,7 @@ class _Worker:
         lines: list[str] = []
         if uses:
             name = "global_rank"
-            if name in level.facts.words:
+            if name in names_in(level.facts.node):
                 raise NoPlaceError(f"the name {name} is taken")
             lines.append(f"{name} = {self.draft.name(place, 'torch.distributed.get_rank')}()")
             for use in uses:
@@ -266,7 +290,7 @@ class _Worker:
     def _ask_in(self, facts: FunctionFacts, name: str, inside: Sequence[cst.CSTNode]) -> None:
         """A function that needs both: it keeps the local rank it is given, and asks for the global one."""
         if not only_called_from(self.draft.program, facts, inside):
-            return
+            raise NoPlaceError(f"{facts.qualified}() guards with a local rank, and may run without a process group")
         found = roles(self.draft.program, facts, name)
         self._ask(facts, found.here)
         for attribute in found.attributes:
@@ -282,15 +306,12 @@ class _Worker:
             self.draft.replace(place, f"{self.draft.name(place, 'torch.distributed.get_rank')}()")
 
 
-# A name that means all processes; anything else is taken for a count of one node.
-_WORLD = re.compile(r"world|size|total|replicas", re.I)
-
-
-def _is_world_argument(use: Use, starts: cst.CSTNode) -> bool:
-    given = handed(use)
-    if given is None:
-        return False
-    return given.call is starts or given.keyword in ("num_replicas", "world_size")
+def _only_block(statement: cst.CSTNode, wanted: set[int]) -> Sequence[cst.CSTNode] | None:
+    """The body of an ``if`` or ``with`` that holds all of the nodes."""
+    if not isinstance(statement, (cst.If, cst.With)) or not isinstance(statement.body, cst.IndentedBlock):
+        return None
+    below = {id(node) for node in _all(statement.body)}
+    return statement.body.body if wanted <= below else None
 
 
 def _is_name(code: str) -> bool:
@@ -305,6 +326,17 @@ def _statements_after(
         if _holds(statement, {id(node)}):
             return (statement, body[position + 1 :]) if isinstance(statement, cst.SimpleStatementLine) else None
     return None
+
+
+def _written(root: cst.CSTNode) -> set[str]:
+    """Every name and ``args.name`` that is read in an expression."""
+    found: set[str] = set()
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        found.add(dotted_name(node))
+        stack.extend([node.value] if isinstance(node, (cst.Arg, cst.Attribute)) else children(node))
+    return found
 
 
 def _holds(root: cst.CSTNode, wanted: set[int]) -> bool:

@@ -100,7 +100,7 @@ def assigned_to(use: Use) -> cst.BaseExpression | None:
 
 
 # Words of torch and of people for the parameters that take a device.
-_DEVICE_WORDS = frozenset(
+DEVICE_WORDS = frozenset(
     "device device_ids device_id output_device gpu gpu_id gpu_ids gpus map_location local_rank local_device".split()
 )
 _DEVICE_CALLS = frozenset("set_device device cuda to to_device get_device_name get_device_properties".split())
@@ -184,7 +184,7 @@ def _of_call(node: cst.Call, child: cst.CSTNode, dotted: str) -> Kind | None:
     arg = child if isinstance(child, cst.Arg) else next((one for one in node.args if one.value is child), None)
     keyword = arg.keyword.value if arg is not None and arg.keyword is not None else ""
     last = dotted.rpartition(".")[2]
-    if keyword in _DEVICE_WORDS or last in _DEVICE_CALLS or dotted.startswith("torch.cuda."):
+    if keyword in DEVICE_WORDS or last in _DEVICE_CALLS or dotted.startswith("torch.cuda."):
         return Kind.LOCAL
     if last.endswith("Sampler"):
         position = next((index for index, one in enumerate(node.args) if one is arg), -1)
@@ -193,7 +193,7 @@ def _of_call(node: cst.Call, child: cst.CSTNode, dotted: str) -> Kind | None:
         return Kind.GLOBAL
     if last in _LOG_CALLS:
         return Kind.GLOBAL
-    if last in ("manual_seed", "manual_seed_all", "seed", "seed_everything", "set_seed", "seed_all"):
+    if "seed" in last:
         return Kind.GLOBAL
     if last == "format" and isinstance(node.func, cst.Attribute):
         return _of_template(node.func.value)
@@ -208,7 +208,7 @@ def _of_template(template: cst.CSTNode) -> Kind:
 
 
 def _by_word(word: str) -> Kind | None:
-    if word in _DEVICE_WORDS:
+    if word in DEVICE_WORDS:
         return Kind.LOCAL
     return Kind.GLOBAL if word in _GROUP_WORDS else None
 
