@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, TextIO
 
 from ddplint.cli import ISSUES, CommandError
-from ddplint.cli.fixing import add_fixes, mode_of, repair, save, summary, write_diff, write_text
+from ddplint.cli.fixing import add_fixes, added, mode_of, repair, save, summary, write_diff, write_text
 from ddplint.cli.options import add_color, add_settings, command, settings_of
 
 if TYPE_CHECKING:
@@ -71,8 +71,6 @@ def run(args: argparse.Namespace) -> int:
 
     with _bar(args) as progress:
         examined = examine(named, settings, stdin=content, stdin_filename=args.stdin_filename, progress=progress)
-    if mode == "ignore":
-        return 2
     outcome = repair(examined, args)
     if mode == "diff":
         return _show_diff(examined.report(outcome), settings, args)
@@ -133,18 +131,25 @@ def _write(report: Report, settings: Settings, args: argparse.Namespace, stdout:
 
 
 def _print(report: Report, settings: Settings, args: argparse.Namespace, stream: TextIO) -> None:
+    from dataclasses import replace
+
     from ddplint.reporters import Style, reporter
 
-    style = Style(args.color, args.statistics, args.quiet, unsafe_fixes=args.unsafe_fixes, show_fixes=args.show_fixes)
-    structured = settings.output_format.startswith("json")
-    if args.fix_only:
-        from dataclasses import replace
-
+    tail: Sequence[str] = ()
+    if args.add_ignore:
+        tail = [added(report.fixes)]
+        report = replace(report, fixes=None)
+    elif args.fix_only:
+        tail = summary(report.fixes, args)
         report = replace(report, findings=())
+    structured = settings.output_format.startswith("json")
     if structured or not args.fix_only:
+        style = Style(
+            args.color, args.statistics, args.quiet, unsafe_fixes=args.unsafe_fixes, show_fixes=args.show_fixes
+        )
         reporter(settings.output_format)(report, stream, style)
-    elif not args.quiet:
-        stream.write("".join(f"{line}\n" for line in summary(report.fixes, args)))
+    if not (structured or args.quiet):
+        stream.write("".join(f"{line}\n" for line in tail))
 
 
 def _complain(

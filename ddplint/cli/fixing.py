@@ -66,11 +66,13 @@ def mode_of(args: argparse.Namespace) -> str | None:
 
 
 def repair(examined: Examined, args: argparse.Namespace) -> Repair | None:
-    """Repair in memory; None where nothing was linted."""
+    """Repair, or hide, in memory; None where nothing was linted."""
     if examined.check is None:
         return None
     from ddplint import fixes
 
+    if args.add_ignore:
+        return fixes.hide(examined.check)
     return fixes.repair(examined.check, unsafe=args.unsafe_fixes)
 
 
@@ -101,6 +103,16 @@ def write_text(outcome: Repair | None, content: bytes) -> None:
     sys.stdout.flush()
     sys.stdout.buffer.write(changed[0][1].data if changed else content)
     sys.stdout.buffer.flush()
+
+
+def added(outcome: Repair | None) -> str:
+    """How much ``--add-ignore`` has hidden."""
+    from ddplint.reporters.wording import counted
+
+    findings = sum(len(fix.findings) for fix in outcome.applied) if outcome else 0
+    if not outcome or not findings:
+        return "Added no suppression."
+    return f"Added suppressions for {counted(findings, 'finding')} in {counted(len(outcome.changed), 'file')}."
 
 
 def summary(outcome: Repair | None, args: argparse.Namespace, verb: str = "Fixed") -> Sequence[str]:

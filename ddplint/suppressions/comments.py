@@ -128,14 +128,15 @@ def _comments(lines: Sequence[str]) -> Iterator[tuple[tokenize.TokenInfo, tuple[
             if not decorator:
                 yield from ((comment, (min(first, comment.start[0]), token.start[0])) for comment in waiting)
                 waiting, first = [], 0
-        elif token.type not in _LAYOUT and starting:
+        elif token.type not in LAYOUT and starting:
             first = first or token.start[0]
             starting, decorator = False, token.string == "@"
     # Nothing follows these, or the file ends in the middle of a statement.
     yield from ((comment, (min(first or len(lines), comment.start[0]), len(lines))) for comment in waiting)
 
 
-_LAYOUT = (tokenize.NL, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
+# Tokens that are nothing of a statement.
+LAYOUT = (tokenize.NL, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
 
 
 def tokens(lines: Sequence[str]) -> Iterator[tokenize.TokenInfo]:
