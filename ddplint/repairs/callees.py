@@ -35,6 +35,11 @@ def project_function(
     return None
 
 
+def is_module(program: Program, module: Module, name: str) -> bool:
+    """Whether a name of a module is another module of the project."""
+    return isinstance(_module_name(program, module, name), ModuleValue)
+
+
 def _by_name(program: Program, module: Module, name: str) -> FunctionFacts | None:
     value = _module_name(program, module, name)
     if isinstance(value, Imported):

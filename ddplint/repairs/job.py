@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import libcst as cst
 
 from ddplint.program import Program, launchers
-from ddplint.program.events import Frame
+from ddplint.program.events import Frame, Spawn
 from ddplint.program.judge import sources
 from ddplint.program.module import FunctionFacts
 from ddplint.program.values import Const, External, Object, Op, Origin, Symbol, Value
@@ -18,18 +18,20 @@ _NNODES = re.compile(r"^(n|num_?|n_)?(nodes?|machines|hosts)$|^nnodes$", re.I)
 _NODE_RANK = re.compile(r"^(node|machine|host)_?(rank|id|index)$|^nr$", re.I)
 
 
-def held(frame: Frame, value: Value) -> Iterator[str]:
-    """How the code of a function says a value: a parameter, a variable that is bound once, a field of a parameter."""
+def held(frame: Frame, *values: Value) -> Iterator[str]:
+    """How the code of a function says one of these values: a parameter, a variable that is bound once, or a field of
+    a parameter."""
     assert frame.facts is not None
+    wanted = {value.id for value in values}
     params = parameters(frame.facts)
     for name in (*params, *_bound_once(frame.facts)):
         known = frame.names.get(name)
-        if known is not None and known.id == value.id:
+        if known is not None and known.id in wanted:
             yield name
     for name in params:
         owner = frame.names.get(name)
         if isinstance(owner, Object) and owner.kind in ("namespace", "config", "instance"):
-            yield from (f"{name}.{key}" for key, known in _fields(owner).items() if known.id == value.id)
+            yield from (f"{name}.{key}" for key, known in _fields(owner).items() if known.id in wanted)
 
 
 def _bound_once(facts: FunctionFacts) -> list[str]:
@@ -122,15 +124,20 @@ def knows_slurm(program: Program) -> bool:
 
 
 def processes_per_node(
-    draft: Draft, frame: Frame, count: Value, at: Origin, rather_not: Sequence[str] = ()
+    draft: Draft, frame: Frame, spawn: Spawn, starter: Frame | None, at: Origin, rather_not: Sequence[str] = ()
 ) -> str | None:
     """The number of processes that the script starts on each node, as the code of the started function says it.
 
-    One of the names ``rather_not`` is taken only if there is no other.
+    ``starter`` is the function that starts them. One of the names ``rather_not`` is taken only if there is no other.
     """
+    assert spawn.count is not None
+    count = spawn.count.value
     found = list(held(frame, count))
     if found:
         return next((name for name in found if name not in rather_not), found[0])
+    field = _handed_field(frame, spawn.count.node, starter)
+    if field is not None:
+        return field
     for name, value in _module_names(draft.program, frame):
         if value.id == count.id:
             return name
@@ -139,6 +146,18 @@ def processes_per_node(
     if isinstance(count, Const) and isinstance(count.value, int):
         return str(count.value)
     return _copied(draft, frame, count, at)
+
+
+def _handed_field(frame: Frame, written: cst.CSTNode, starter: Frame | None) -> str | None:
+    """``config.gpus`` where that is the count and ``config`` is handed to the function, whatever it is."""
+    if starter is None or not (isinstance(written, cst.Attribute) and isinstance(written.value, cst.Name)):
+        return None
+    owner = starter.names.get(written.value.value)
+    for name in parameters(frame.facts) if frame.facts is not None and owner is not None else ():
+        known = frame.names.get(name)
+        if known is not None and owner is not None and known.id == owner.id:
+            return f"{name}.{written.attr.value}"
+    return None
 
 
 def _copied(draft: Draft, frame: Frame, count: Value, at: Origin) -> str | None:

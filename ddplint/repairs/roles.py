@@ -11,6 +11,7 @@ from ddplint.program import Program
 from ddplint.program.imports import dotted_name
 from ddplint.program.module import FunctionFacts, Module
 from ddplint.program.values import Value
+from ddplint.program.walk import children
 from ddplint.repairs import callees
 from ddplint.repairs.uses import DEVICE_WORDS, Kind, Use, assigned_to, calls_around, handed, kind, uses_in
 
@@ -168,27 +169,33 @@ def only_called_from(program: Program, facts: FunctionFacts, inside: Sequence[cs
     return all(
         id(node) in allowed
         for module in program.modules
-        for node in _mentions(module, name)
+        for node in _mentions(program, module, name)
         if node is not facts.node.name and (facts.cls is None or node is not facts.cls.node.name)
     )
 
 
-def _mentions(module: Module, name: str) -> Iterator[cst.Name]:
+def _mentions(program: Program, module: Module, name: str) -> Iterator[cst.Name]:
+    """Where a module says a name by itself, or as a member of a module of the project."""
     if name not in module.words:
         return
-    for node in _below(module.tree):
-        if isinstance(node, (cst.Import, cst.ImportFrom)):
-            continue
+    stack: list[cst.CSTNode] = [module.tree]
+    while stack:
+        node = stack.pop()
         if isinstance(node, cst.Name) and node.value == name:
             yield node
+        elif isinstance(node, cst.Attribute):
+            stack.append(node.value)
+            if node.attr.value == name and callees.is_module(program, module, dotted_name(node.value)):
+                yield node.attr
+        elif isinstance(node, cst.Arg):
+            stack.append(node.value)
+        elif not isinstance(node, (cst.Import, cst.ImportFrom)):
+            stack.extend(children(node))
 
 
 def _below(root: cst.CSTNode) -> Iterator[cst.CSTNode]:
-    from ddplint.program.walk import children
-
     stack = [root]
     while stack:
         node = stack.pop()
         yield node
-        if not isinstance(node, (cst.Import, cst.ImportFrom)):
-            stack.extend(children(node))
+        stack.extend(children(node))

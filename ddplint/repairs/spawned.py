@@ -102,8 +102,8 @@ class _Worker:
         self.draft = draft
         self.group = group
         self.levels = levels
-        size, count = self._size(), group.event.context[-1].count
-        same = size is not None and count is not None and size.id == count.value.id
+        count = group.event.context[-1].count
+        same = count is not None and any(size.id == count.value.id for size in self._sizes())
         self.world_is_wrong = world_is_wrong or same
         self.given = given
         self.move_to(at)
@@ -139,10 +139,10 @@ class _Worker:
 
     def _lines(self, place: Origin) -> tuple[list[str], str]:
         draft, frame = self.draft, self.frame
-        count = self.group.event.context[-1].count
-        assert count is not None
         worlds = self._world_names() if self.world_is_wrong else []
-        each = job.processes_per_node(draft, frame, count.value, place, worlds)
+        spawn = self.group.event.context[-1]
+        starter = next((one for one in reversed(self.group.event.frames) if not one.context), None)
+        each = job.processes_per_node(draft, frame, spawn, starter, place, worlds)
         if each is None:
             raise NoPlaceError("how many processes are started is not known in the worker")
         lines: list[str] = []
@@ -174,13 +174,10 @@ class _Worker:
 
     def _world_names(self) -> list[str]:
         """The names of this function that carry the world size to the process group; they come to mean all nodes."""
-        size = self._size()
-        if size is None:
-            return []
         argument = self.group.event.arguments.get("world_size")
         way = self.starts if self.at + 1 < len(self.levels) else argument.node if argument is not None else None
         written = _written(way) if way is not None else set()
-        carrying = list(job.held(self.frame, size))
+        carrying = list(job.held(self.frame, *self._sizes()))
         found = [self._source(name, carrying) for name in carrying if name in written]
         return list(dict.fromkeys(found)) or [name for name in carrying if argument is None][:1]
 
@@ -192,9 +189,10 @@ class _Worker:
                 return taken_from if taken_from in carrying else name
         return name
 
-    def _size(self) -> Value | None:
+    def _sizes(self) -> list[Value]:
+        """The world size as it is given, and as it is in the failure."""
         size = self.group.world_size
-        return self.group.chosen(self.group.world_failure, size) if size is not None else None
+        return [] if size is None else [size, self.group.chosen(self.group.world_failure, size)]
 
     def _write_world(self, code: str) -> None:
         """Where the process group is started with a size that no name carries: the product itself."""
@@ -280,8 +278,7 @@ class _Worker:
             lines.append(f"{name} = {self.draft.name(place, 'torch.distributed.get_rank')}()")
             for use in uses:
                 self.draft.replace(Origin(module, use.node), name)
-        size = self._size()
-        carried = next(job.held(level.frame, size), None) if size is not None and self.world_is_wrong else None
+        carried = next(job.held(level.frame, *self._sizes()), None) if self.world_is_wrong else None
         if carried is not None and uses_in(later, carried):
             lines.append(f"{carried} = {self.draft.name(place, 'torch.distributed.get_world_size')}()")
         if lines:
