@@ -36,6 +36,11 @@ def is_host(text: str) -> bool:
     return _HOST.match(text) is not None
 
 
+def is_port(text: str) -> bool:
+    """Whether a text is a number that a port can have."""
+    return text.strip().isdigit() and 1 <= int(text) <= 65535
+
+
 def guarded(path: Path | None, name: str | None = None) -> bool:
     """Whether a place is only reached where the environment or a single-node test allows it.
 

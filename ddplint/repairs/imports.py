@@ -94,7 +94,7 @@ def place_for(module: Module, imported: str) -> Insertion | None:
     standard = [one for one in block if one[1].partition(".")[0] in sys.stdlib_module_names]
     is_standard = imported.partition(".")[0] in sys.stdlib_module_names
     if is_standard and not standard:
-        return Insertion(Position(line(block[0][0]), 1), _separates(body))
+        return Insertion(Position(line(block[0][0]), 1), True)
     candidates = standard if is_standard else [one for one in block if one not in standard] or block
     for statement, name in candidates:
         # plain imports among themselves, as isort's default has them before `from` imports
@@ -146,13 +146,4 @@ def _is_docstring(statement: cst.CSTNode) -> bool:
         isinstance(statement, cst.SimpleStatementLine)
         and isinstance(statement.body[0], cst.Expr)
         and isinstance(statement.body[0].value, (cst.SimpleString, cst.ConcatenatedString))
-    )
-
-
-def _separates(body: Sequence[cst.CSTNode]) -> bool:
-    """Whether the file keeps groups of imports apart by empty lines."""
-    imports = [statement for statement in body if _imported_by(statement) is not None]
-    return any(
-        any(line.comment is None for line in statement.leading_lines)  # type: ignore[attr-defined]
-        for statement in imports[1:]
     )

@@ -25,6 +25,7 @@ class HardcodedMasterPort(Rule):
     def check(self, program: Program) -> Iterable[Finding]:
         from ddplint.program import hosts
         from ddplint.program.values import Origin
+        from ddplint.repairs import addresses
 
         if not hosts.starts_group(program):
             return
@@ -33,27 +34,29 @@ class HardcodedMasterPort(Rule):
                 continue
             argument = event.arguments["value"]
             for port in hosts.written(argument.value, Origin(event.module, argument.node), event.path):
-                if not _is_port(port.text) and not hosts.checked(program, port):
+                if not hosts.is_port(port.text) and not hosts.checked(program, port):
                     yield self._illegal(program, port)
-                elif _is_port(port.text) and port.option is None and not hosts.guarded(event.path, event.name):
+                elif hosts.is_port(port.text) and port.option is None and not hosts.guarded(event.path, event.name):
                     yield program.finding(
                         self,
                         port.origin,
                         f"MASTER_PORT is fixed to {port.text} over whatever the launcher set: "
                         "a second job on the same node cannot start, or joins the wrong one",
                         help=f"keep what the launcher set: os.environ.setdefault('MASTER_PORT', '{port.text}')",
+                        fix=addresses.stored(program, event, port),
                     )
         for group, value, origin in hosts.init_methods(program):
             for port in hosts.url_parts(value, origin, group.event.path)[1]:
-                if not _is_port(port.text) and not hosts.checked(program, port):
+                if not hosts.is_port(port.text) and not hosts.checked(program, port):
                     yield self._illegal(program, port)
-                elif _is_port(port.text) and port.option is None and not hosts.guarded(group.event.path):
+                elif hosts.is_port(port.text) and port.option is None and not hosts.guarded(group.event.path):
                     yield program.finding(
                         self,
                         port.origin,
                         f"The rendezvous URL fixes port {port.text}: a second job on the same node cannot start",
                         severity=Severity.NOTE,
                         help="take the port from the environment (MASTER_PORT) and keep this one as its default",
+                        fix=addresses.in_url(program, value, origin, group.event.path),
                     )
 
     def _illegal(self, program: Program, port: Written) -> Finding:
@@ -64,7 +67,3 @@ class HardcodedMasterPort(Rule):
             severity=Severity.ERROR,
             help="use a number from 1024 to 65535",
         )
-
-
-def _is_port(text: str) -> bool:
-    return text.strip().isdigit() and 1 <= int(text) <= 65535

@@ -9,6 +9,7 @@ from ddplint.findings import Applicability, Finding, Severity
 from ddplint.rules import Rule
 
 if TYPE_CHECKING:
+    from ddplint.findings import Fix
     from ddplint.program import Program
     from ddplint.program.hosts import Written
 
@@ -25,6 +26,7 @@ class LocalhostMasterAddr(Rule):
     def check(self, program: Program) -> Iterable[Finding]:
         from ddplint.program import hosts
         from ddplint.program.values import Origin
+        from ddplint.repairs import addresses
 
         if not hosts.starts_group(program):
             return
@@ -32,17 +34,18 @@ class LocalhostMasterAddr(Rule):
             argument = event.arguments["value"]
             if event.name == "MASTER_ADDR" and not hosts.guarded(event.path, event.name):
                 for host in hosts.written(argument.value, Origin(event.module, argument.node), event.path):
-                    yield from self._finding(program, host, "MASTER_ADDR")
+                    if hosts.is_host(host.text):
+                        yield self._finding(program, host, "MASTER_ADDR", addresses.stored(program, event, host))
         for group, value, origin in hosts.init_methods(program):
             if not hosts.guarded(group.event.path):
                 for host in hosts.url_parts(value, origin, group.event.path)[0]:
-                    yield from self._finding(program, host, "the rendezvous URL")
+                    if hosts.is_host(host.text):
+                        fix = addresses.in_url(program, value, origin, group.event.path)
+                        yield self._finding(program, host, "the rendezvous URL", fix)
 
-    def _finding(self, program: Program, host: Written, what: str) -> Iterable[Finding]:
+    def _finding(self, program: Program, host: Written, what: str, fix: Fix | None) -> Finding:
         from ddplint.program import hosts, words
 
-        if not hosts.is_host(host.text):
-            return
         if hosts.is_loopback(host.text):
             consequence = "every node then looks for rank 0 on itself"
         else:
@@ -51,18 +54,19 @@ class LocalhostMasterAddr(Rule):
             message = (
                 f"{words.sentence(host.option)} sets {what} to {host.text} unless somebody types it: {consequence}"
             )
-            yield program.finding(
+            return program.finding(
                 self,
                 host.origin,
                 message,
                 severity=Severity.WARNING,
                 help=f"take the default from the environment: os.environ.get('MASTER_ADDR', {host.text!r})",
+                fix=fix,
             )
-            return
-        yield program.finding(
+        return program.finding(
             self,
             host.origin,
             f"{what[0].upper() + what[1:]} is fixed to {host.text}, whatever the launcher says: {consequence}",
             severity=program.topology_severity(),
             help=f"keep what the launcher set: os.environ.setdefault('MASTER_ADDR', {host.text!r})",
+            fix=fix,
         )
