@@ -53,6 +53,7 @@ class Check:
     verdicts: tuple[Verdict, ...] = ()
     unusable: tuple[Finding, ...] = ()
     failures: tuple[Failure, ...] = ()
+    found: frozenset[str] = frozenset()
 
     # -- what was found -----------------------------------------------------------------------------------------
 
@@ -126,11 +127,11 @@ class Check:
         return functools.cache(self.may_change)
 
     def may_change(self, path: str) -> bool:
-        """Whether a file is to be repaired: a linted one, and a module in the working directory that one imports."""
-        if path in self.files:
-            return True
+        """Whether a file is to be repaired: one that was asked about, or an imported one in the working directory."""
         import os
 
+        if path in self.files or os.path.realpath(path) in self.found:
+            return True
         from ddplint.sources import left_out
 
         outside = os.path.isabs(path) or path.startswith("../")
@@ -185,30 +186,36 @@ class Check:
             for program in project.programs
         )
         changed = {module.path: module.source for module in modules if module.path in self.files}
-        return Check(self.settings, {**self.files, **changed}, projects, verdicts, self.unusable, self.failures)
+        return Check(
+            self.settings, {**self.files, **changed}, projects, verdicts, self.unusable, self.failures, self.found
+        )
 
 
 def check(
-    sources: Sequence[Source], settings: Settings, unusable: Sequence[Finding], step: Callable[[], None]
+    sources: Sequence[Source],
+    settings: Settings,
+    unusable: Sequence[Finding],
+    found: Iterable[str],
+    step: Callable[[], None],
 ) -> Check:
     """Run the rules over the sources, which are one project; ``unusable`` are those that could not even be read.
 
-    ``step`` is called once for each source that is done.
+    ``found`` are the real paths of all files that were asked about; ``step`` is called for each source that is done.
     """
     rules = enabled_rules(settings) if sources else []
     failures: list[Failure] = []
-    found = list(unusable)
+    refused = list(unusable)
     verdicts: list[Verdict] = []
     projects = tuple(_projects(sources, settings, failures, step)) if sources else ()
     for project in projects:
         for problem in project.problems:
-            found.append(unusable_file(problem.path, problem.message, problem.position))
+            refused.append(unusable_file(problem.path, problem.message, problem.position))
             step()
         for program in project.programs:
             verdicts.append(verdict_on(program, rules, settings))
             step()
     files = {source.path: source for source in sources}
-    return Check(settings, files, projects, tuple(verdicts), tuple(found), tuple(failures))
+    return Check(settings, files, projects, tuple(verdicts), tuple(refused), tuple(failures), frozenset(found))
 
 
 def enabled(settings: Settings, code: str, path: str | None = None) -> bool:

@@ -84,7 +84,7 @@ def examine(
 
         with no_collector():
             allow_deep_trees()
-            check = judge(sources, settings, run.unusable, run.step)
+            check = judge(sources, settings, run.unusable, (file.path for file in found.files), run.step)
     return Examined(run.total, run.checked, found.problems, found.empty, check)
 
 

@@ -81,14 +81,15 @@ def _left(findings: list[Finding], fixes: Repair) -> str:
     unsafe = 0 if fixes.unsafe else levels[Applicability.UNSAFE]
     failed = sum(levels[level] for level in _levels(fixes.unsafe))
     none = len(findings) - unsafe - failed
-    parts = []
-    if unsafe:
-        parts.append(f"{unsafe} with an unsafe fix (--unsafe-fixes)")
-    if failed:
-        parts.append(f"{failed} with a fix that was left out")
-    if none:
-        parts.append(f"{none} without a fix")
-    return f"{len(findings)} left: {', '.join(parts)}." if parts else ""
+    parts = [
+        (unsafe, "with an unsafe fix (--unsafe-fixes)"),
+        (failed, "with a fix that was left out"),
+        (none, "without a fix"),
+    ]
+    parts = [part for part in parts if part[0]]
+    if len(parts) == 1:
+        return f"{len(findings)} left, {parts[0][1]}."
+    return f"{len(findings)} left: {', '.join(f'{count} {words}' for count, words in parts)}." if parts else ""
 
 
 def _levels(unsafe: bool) -> tuple[Applicability, ...]:

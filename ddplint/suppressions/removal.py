@@ -7,7 +7,7 @@ from collections.abc import Collection
 from ddplint.findings import Applicability, Edit, Fix, Position, Span
 from ddplint.suppressions.comments import Item, Suppression, Suppressions
 
-TITLE = "remove what suppresses nothing"
+TITLE = "Remove what suppresses nothing"
 
 
 def removals(unneeded: Collection[Item], suppressions: Suppressions) -> dict[Item, Fix]:
