@@ -1,0 +1,52 @@
+"""Fit a sine, one task for each GPU of a Slurm job; rank 0 runs on the first of its nodes."""
+
+import os
+
+import standin
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel as DDP
+from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data.distributed import DistributedSampler
+
+
+def points():
+    inputs = torch.randn(64, 8, generator=torch.Generator().manual_seed(1))
+    return TensorDataset(inputs, inputs.sum(dim=1, keepdim=True).sin())
+
+
+def setup():
+    os.environ["MASTER_ADDR"] = os.environ["SLURM_JOB_NODELIST"]
+    os.environ.setdefault("MASTER_PORT", "29500")
+    dist.init_process_group("nccl", rank=int(os.environ["SLURM_PROCID"]), world_size=int(os.environ["SLURM_NTASKS"]))
+
+
+def main():
+    setup()
+    local_rank = int(os.environ["SLURM_LOCALID"])
+    torch.cuda.set_device(local_rank)
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 1)).cuda(local_rank)
+    model = DDP(model, device_ids=[local_rank])
+    data = points()
+    sampler = DistributedSampler(data, shuffle=False)
+    loader = DataLoader(data, batch_size=16 // dist.get_world_size(), sampler=sampler)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for epoch in range(3):
+        sampler.set_epoch(epoch)
+        for inputs, targets in loader:
+            loss = nn.functional.mse_loss(model(inputs.cuda(local_rank)), targets.cuda(local_rank))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        if dist.get_rank() == 0:
+            print(f"epoch {epoch}: {loss.item():.4f}")
+    if dist.get_rank() == 0:
+        torch.save(model.module.state_dict(), "model.pt")
+    standin.report(model, loss)
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""Fit a sine on --gpus GPUs of each machine."""
+
+import argparse
+import os
+
+import standin
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel as DDP
+from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data.distributed import DistributedSampler
+
+
+def points():
+    inputs = torch.randn(64, 8, generator=torch.Generator().manual_seed(1))
+    return TensorDataset(inputs, inputs.sum(dim=1, keepdim=True).sin())
+
+
+def train(local_rank, args):
+    rank = int(os.environ.get("NODE_RANK", 0)) * args.gpus + local_rank
+    world_size = int(os.environ.get("NNODES", 1)) * args.gpus
+    torch.cuda.set_device(local_rank)
+    dist.init_process_group("nccl", rank=rank, world_size=world_size)
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 1)).cuda(local_rank)
+    model = DDP(model, device_ids=[local_rank])
+    data = points()
+    sampler = DistributedSampler(data, shuffle=False)
+    loader = DataLoader(data, batch_size=16 // world_size, sampler=sampler)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for epoch in range(3):
+        sampler.set_epoch(epoch)
+        for inputs, targets in loader:
+            loss = nn.functional.mse_loss(model(inputs.cuda(local_rank)), targets.cuda(local_rank))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        if rank == 0:
+            print(f"epoch {epoch}: {loss.item():.4f}")
+    if rank == 0:
+        torch.save(model.module.state_dict(), "model.pt")
+    standin.report(model, loss)
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--gpus", type=int, default=2)
+    args = parser.parse_args()
+    os.environ.setdefault("MASTER_ADDR", "localhost")
+    os.environ.setdefault("MASTER_PORT", "29500")
+    mp.spawn(train, args=(args,), nprocs=args.gpus)
