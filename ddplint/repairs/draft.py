@@ -141,6 +141,9 @@ class Draft:
             # one argument on each line: this one gets its own
             indent = layout.indentation(begins.line) or ""
             self._insert(call.module, span.end, f",\n{indent}{code}")
+        elif len(layout.lines[span.end.line - 1]) + len(code) + 2 > layout.width:
+            first = self.program.span(Origin(call.module, node.args[0])).start
+            self._insert(call.module, span.end, f",\n{' ' * (first.column - 1)}{code}")
         else:
             self._insert(call.module, span.end, f", {code}")
 

@@ -12,19 +12,23 @@ from ddplint.program.events import Frame, Spawn
 from ddplint.program.judge import sources
 from ddplint.program.module import FunctionFacts
 from ddplint.program.values import Const, External, Object, Op, Origin, Symbol, Value
+from ddplint.program.walk import children
 from ddplint.repairs.draft import Draft
 
 _NNODES = re.compile(r"^(n|num_?|n_)?(nodes?|machines|hosts)$|^nnodes$", re.I)
 _NODE_RANK = re.compile(r"^(node|machine|host)_?(rank|id|index)$|^nr$", re.I)
 
 
-def held(frame: Frame, *values: Value) -> Iterator[str]:
-    """How the code of a function says one of these values: a parameter, a variable that is bound once, or a field of
-    a parameter."""
-    assert frame.facts is not None
+def held(frame: Frame, *values: Value, facts: FunctionFacts | None = None) -> Iterator[str]:
+    """How the code of a function says one of these values: a parameter, a variable of its own, a field of a parameter.
+
+    ``facts`` stand for the function of a frame that has none: a top level, where variables of inner blocks count too.
+    """
+    function = frame.facts or facts
+    assert function is not None
     wanted = {value.id for value in values}
-    params = parameters(frame.facts)
-    for name in (*params, *_bound_once(frame.facts)):
+    params = parameters(function)
+    for name in (*params, *_variables(function, inner=facts is not None)):
         known = frame.names.get(name)
         if known is not None and known.id in wanted:
             yield name
@@ -34,18 +38,32 @@ def held(frame: Frame, *values: Value) -> Iterator[str]:
             yield from (f"{name}.{key}" for key, known in _fields(owner).items() if known.id in wanted)
 
 
-def _bound_once(facts: FunctionFacts) -> list[str]:
-    """Variables of the function's own block, in the order of their assignments."""
+def _variables(facts: FunctionFacts, inner: bool) -> list[str]:
+    """Variables that one assignment in the function's own block binds, in their order; ``inner``: in any block, by any
+    number of assignments."""
+    statements = [
+        statement
+        for statement in (_statements(facts.node.body) if inner else facts.node.body.body)
+        if isinstance(statement, cst.SimpleStatementLine)
+    ]
     names = [
         target.target.value
-        for statement in facts.node.body.body
-        if isinstance(statement, cst.SimpleStatementLine)
+        for statement in statements
         for small in statement.body
         if isinstance(small, cst.Assign)
         for target in small.targets
         if isinstance(target.target, cst.Name)
     ]
-    return [name for name in names if names.count(name) == 1]
+    return [name for name in dict.fromkeys(names) if inner or names.count(name) == 1]
+
+
+def _statements(root: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    """The statements of a block and of those in it, but not of functions and classes."""
+    for child in children(root):
+        if isinstance(child, cst.SimpleStatementLine):
+            yield child
+        elif not isinstance(child, (cst.FunctionDef, cst.ClassDef, cst.BaseExpression)):
+            yield from _statements(child)
 
 
 def _fields(owner: Object) -> Mapping[str, Value]:
@@ -194,8 +212,6 @@ def _leaves(value: Value) -> Iterator[Value]:
 
 
 def _names(node: cst.CSTNode) -> Iterator[cst.Name]:
-    from ddplint.program.walk import children
-
     if isinstance(node, cst.Name):
         yield node
     elif isinstance(node, cst.Attribute):

@@ -15,34 +15,18 @@ in the script's own words as far as it has any, and every use of the index that 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import libcst as cst
 
-from ddplint.program.events import Frame
 from ddplint.program.group import Group
 from ddplint.program.imports import dotted_name
-from ddplint.program.module import FunctionFacts
 from ddplint.program.values import Const, Op, Origin, Value
 from ddplint.program.walk import children
 from ddplint.repairs import job
+from ddplint.repairs.afterwards import Afterwards, Level, everything_in, first_statement
 from ddplint.repairs.draft import Draft, NoPlaceError, names_in
-from ddplint.repairs.roles import Roles, only_called_from, roles
-from ddplint.repairs.uses import Use, uses_in
-
-
-@dataclass(slots=True)
-class _Level:
-    """One function on the way from the start of a worker to its process group; ``index`` is its local rank."""
-
-    frame: Frame
-    facts: FunctionFacts
-    index: str | None
-    roles: Roles = field(default_factory=Roles)
-
-    @property
-    def body(self) -> Sequence[cst.CSTNode]:
-        return self.facts.node.body.body
+from ddplint.repairs.roles import roles
+from ddplint.repairs.uses import Use
 
 
 def repair(draft: Draft, groups: Sequence[tuple[Group, bool]]) -> None:
@@ -72,7 +56,7 @@ def _worker(draft: Draft, group: Group, world_is_wrong: bool) -> _Worker:
         raise NoPlaceError("the processes are not counted from 0")
     given = draft.program.written_at(group, "rank", "RANK")
     levels = [
-        _Level(frame, frame.facts, next(job.held(frame, spawn.index), None))
+        Level(frame, frame.facts, next(job.held(frame, spawn.index), None))
         for frame in group.event.frames
         if len(frame.context) == 1 and frame.facts is not None
     ]
@@ -84,7 +68,7 @@ def _worker(draft: Draft, group: Group, world_is_wrong: bool) -> _Worker:
     return _Worker(draft, group, levels, _where_both_are_known(levels), world_is_wrong, given)
 
 
-def _where_both_are_known(levels: Sequence[_Level]) -> int:
+def _where_both_are_known(levels: Sequence[Level]) -> int:
     """The outermost function from which on only the global rank is handed down to the process group."""
     for at, _ in enumerate(levels[:-1]):
         below = levels[at + 1]
@@ -97,7 +81,7 @@ class _Worker:
     """The function that gets the lines, and those above it."""
 
     def __init__(
-        self, draft: Draft, group: Group, levels: Sequence[_Level], at: int, world_is_wrong: bool, given: Origin
+        self, draft: Draft, group: Group, levels: Sequence[Level], at: int, world_is_wrong: bool, given: Origin
     ) -> None:
         self.draft = draft
         self.group = group
@@ -125,7 +109,7 @@ class _Worker:
         other = self._other_rank()
         # the name of its own holds the right rank only from here on
         wanted = [] if self._own_rank() else [use.node for use in uses]
-        first = self._first_statement([*wanted, self.starts])
+        first = first_statement(self.level.body, [*wanted, self.starts])
         place = Origin(self.level.facts.module, first)
         lines, rank = self._lines(place)
         self.draft.before(place, *lines)
@@ -133,7 +117,8 @@ class _Worker:
             self.draft.replace(Origin(self.level.facts.module, use.node), rank)
         if other:
             self.draft.replace(self.given, rank)
-        self._after_the_start()
+        carried = self._sizes() if self.world_is_wrong else []
+        Afterwards(self.draft, self.levels, self.at, self.starts, carried).write()
 
     # -- the lines ----------------------------------------------------------------------------------------------
 
@@ -183,7 +168,7 @@ class _Worker:
 
     def _source(self, name: str, carrying: Sequence[str]) -> str:
         """The name that ``args.world_size = world_size`` in this function takes it from."""
-        for node in _all(self.level.facts.node.body):
+        for node in everything_in(self.level.facts.node.body):
             if isinstance(node, cst.Assign) and dotted_name(node.targets[0].target) == name:
                 taken_from = dotted_name(node.value)
                 return taken_from if taken_from in carrying else name
@@ -232,97 +217,9 @@ class _Worker:
     def _is_given(self, use: Use) -> bool:
         return any(node is self.given.node for node in (use.node, *use.around))
 
-    def _first_statement(self, nodes: Sequence[cst.CSTNode]) -> cst.CSTNode:
-        """The first statement with one of the nodes in it, in the innermost block that holds all of them."""
-        wanted = {id(node) for node in nodes}
-        body: Sequence[cst.CSTNode] = self.level.body
-        while True:
-            holding = [statement for statement in body if _holds(statement, wanted)]
-            if not holding:
-                raise NoPlaceError("the start of the process group is not in this function")
-            inner = _only_block(holding[0], wanted) if len(holding) == 1 else None
-            if inner is None:
-                return holding[0]
-            body = inner
-
-    # -- after the start ----------------------------------------------------------------------------------------
-
-    def _after_the_start(self) -> None:
-        """Functions above, and those that are called later, ask torch for the rank."""
-        inside: list[cst.CSTNode] = []
-        for level, below in zip(self.levels[: self.at], self.levels[1:], strict=False):
-            call = below.frame.call
-            after = _statements_after(level.body, call.node) if call is not None else None
-            if after is None:
-                continue
-            inside += after[1]
-            self._ask_above(level, *after)
-        after = _statements_after(self.level.body, self.starts)
-        if after is not None:
-            inside += after[1]
-        for level in self.levels[: self.at + 1]:
-            for _, target, name in level.roles.passed:
-                if not any(target is one.facts for one in self.levels):
-                    self._ask_in(target, name, inside)
-
-    def _ask_above(self, level: _Level, call: cst.CSTNode, later: Sequence[cst.CSTNode]) -> None:
-        below = {id(node) for root in later for node in _all(root)}
-        uses = [use for use in level.roles.here if id(use.node) in below]
-        module = level.facts.module
-        place = Origin(module, call)
-        lines: list[str] = []
-        if uses:
-            name = "global_rank"
-            if name in names_in(level.facts.node):
-                raise NoPlaceError(f"the name {name} is taken")
-            lines.append(f"{name} = {self.draft.name(place, 'torch.distributed.get_rank')}()")
-            for use in uses:
-                self.draft.replace(Origin(module, use.node), name)
-        carried = next(job.held(level.frame, *self._sizes()), None) if self.world_is_wrong else None
-        if carried is not None and uses_in(later, carried):
-            lines.append(f"{carried} = {self.draft.name(place, 'torch.distributed.get_world_size')}()")
-        if lines:
-            self.draft.after(place, *lines)
-
-    def _ask_in(self, facts: FunctionFacts, name: str, inside: Sequence[cst.CSTNode]) -> None:
-        """A function that needs both: it keeps the local rank it is given, and asks for the global one."""
-        if not only_called_from(self.draft.program, facts, inside):
-            raise NoPlaceError(f"{facts.qualified}() guards with a local rank, and may run without a process group")
-        found = roles(self.draft.program, facts, name)
-        self._ask(facts, found.here)
-        for attribute in found.attributes:
-            assert facts.cls is not None
-            for method in facts.cls.methods.values():
-                self._ask(method, roles(self.draft.program, method, attribute).here)
-        for _, target, inner in found.passed:
-            self._ask_in(target, inner, [*inside, facts.node])
-
-    def _ask(self, facts: FunctionFacts, uses: Sequence[Use]) -> None:
-        for use in uses:
-            place = Origin(facts.module, use.node)
-            self.draft.replace(place, f"{self.draft.name(place, 'torch.distributed.get_rank')}()")
-
-
-def _only_block(statement: cst.CSTNode, wanted: set[int]) -> Sequence[cst.CSTNode] | None:
-    """The body of an ``if`` or ``with`` that holds all of the nodes."""
-    if not isinstance(statement, (cst.If, cst.With)) or not isinstance(statement.body, cst.IndentedBlock):
-        return None
-    below = {id(node) for node in _all(statement.body)}
-    return statement.body.body if wanted <= below else None
-
 
 def _is_name(code: str) -> bool:
     return all(part.isidentifier() for part in code.split("."))
-
-
-def _statements_after(
-    body: Sequence[cst.CSTNode], node: cst.CSTNode
-) -> tuple[cst.CSTNode, Sequence[cst.CSTNode]] | None:
-    """The statement of ``body`` that ``node`` is written in, and those after it; None if it is in a block inside."""
-    for position, statement in enumerate(body):
-        if _holds(statement, {id(node)}):
-            return (statement, body[position + 1 :]) if isinstance(statement, cst.SimpleStatementLine) else None
-    return None
 
 
 def _written(root: cst.CSTNode) -> set[str]:
@@ -333,18 +230,4 @@ def _written(root: cst.CSTNode) -> set[str]:
         node = stack.pop()
         found.add(dotted_name(node))
         stack.extend([node.value] if isinstance(node, (cst.Arg, cst.Attribute)) else children(node))
-    return found
-
-
-def _holds(root: cst.CSTNode, wanted: set[int]) -> bool:
-    return any(id(node) in wanted for node in _all(root))
-
-
-def _all(root: cst.CSTNode) -> list[cst.CSTNode]:
-    found: list[cst.CSTNode] = []
-    stack = [root]
-    while stack:
-        node = stack.pop()
-        found.append(node)
-        stack.extend(children(node))
     return found

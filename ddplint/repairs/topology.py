@@ -6,7 +6,7 @@ from ddplint.findings import Applicability, Fix
 from ddplint.program import Program
 from ddplint.program.group import Group
 from ddplint.program.sizes import world_size_fault
-from ddplint.repairs import spawned
+from ddplint.repairs import launched, spawned
 from ddplint.repairs.draft import Draft, NoPlaceError
 
 _TITLE = "Compute rank and world size for a job of several nodes"
@@ -28,10 +28,16 @@ def _repaired(program: Program, group: Group) -> Fix | str:
         if other.event.node is group.event.node
     ]
     groups = [(other, wrong) for other, wrong in groups if other.rank_failure is not None or wrong]
+    started = [(other, wrong) for other, wrong in groups if other.event.context]
     try:
         if any(other.event.kind != "init" for other, _ in groups):
             raise NoPlaceError("the environment of a command is not repaired")
-        spawned.repair(draft, [(other, wrong) for other, wrong in groups if other.event.context])
+        if started:
+            # what is also called without a spawn, for one process, comes out right with it
+            spawned.repair(draft, started)
+        else:
+            for other, wrong in groups:
+                launched.repair(draft, other, other.rank_failure is not None, wrong)
     except NoPlaceError as reason:
         return str(reason)
     return draft.fix(Applicability.UNSAFE, _TITLE) or "there is nothing to change"

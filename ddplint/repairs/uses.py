@@ -160,7 +160,7 @@ def kind(use: Use, dotted: Sequence[str]) -> Kind:
                 if child is node.left and isinstance(node.right, (cst.Call, cst.Attribute, cst.Name)):
                     words = dotted_name(node.right.func if isinstance(node.right, cst.Call) else node.right)
                     if "device_count" in words or "gpu" in words.lower():
-                        return Kind.LOCAL
+                        return Kind.UNKNOWN  # a device either way
                 if child is node.right and isinstance(node.left, (cst.SimpleString, cst.ConcatenatedString)):
                     return _of_template(node.left)
         elif isinstance(node, cst.Slice):

@@ -23,6 +23,7 @@ class SchedulerVariableMisuse(Rule):
 
     def check(self, program: Program) -> Iterable[Finding]:
         from ddplint.program import launchers, misuse
+        from ddplint.repairs import topology
 
         for group in program.judged_groups:
             for what, argument, wanted in (
@@ -43,6 +44,7 @@ class SchedulerVariableMisuse(Rule):
                     f"{variable.name} is the {role.value}, not the {wanted.value} that it is used as",
                     help=f"use {launchers.name_of(owner, wanted)}",
                     counterexample=group.counterexample(failure) if failure else None,
+                    fix=topology.fix(program, group),
                 )
         for variable, origin in misuse.misused_addresses(program):
             role = launchers.meaning(variable.name)

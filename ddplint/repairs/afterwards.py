@@ -1,0 +1,152 @@
+"""After the start of a process group, torch knows the global rank: whoever runs then asks for it.
+
+Functions above the one that starts the group get a variable behind the call; functions that are called later, and need
+the local rank too, keep what they are given and ask ``torch.distributed.get_rank()`` where they mean the job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import libcst as cst
+
+from ddplint.program.events import Frame
+from ddplint.program.module import FunctionFacts
+from ddplint.program.values import Origin, Value
+from ddplint.program.walk import children
+from ddplint.repairs import job
+from ddplint.repairs.draft import Draft, NoPlaceError, names_in
+from ddplint.repairs.roles import Roles, only_called_from, roles
+from ddplint.repairs.uses import Use, uses_in
+
+
+@dataclass(slots=True)
+class Level:
+    """One function on the way from the start of a process to its process group; ``index`` names its local rank."""
+
+    frame: Frame
+    facts: FunctionFacts
+    index: str | None
+    roles: Roles = field(default_factory=Roles)
+
+    @property
+    def body(self) -> Sequence[cst.CSTNode]:
+        return self.facts.node.body.body
+
+
+class Afterwards:
+    """What comes after the start in the functions that led to it. ``starts`` is the start as the innermost repaired
+    function sees it, a call; ``sizes`` are the values of a world size that was repaired in it."""
+
+    def __init__(
+        self, draft: Draft, levels: Sequence[Level], at: int, starts: cst.CSTNode, sizes: Sequence[Value]
+    ) -> None:
+        self.draft = draft
+        self.levels = levels
+        self.at = at
+        self.level = levels[at]
+        self.starts = starts
+        self.sizes = sizes
+
+    def write(self) -> None:
+        """Functions above, and those that are called later, ask torch for the rank."""
+        inside: list[cst.CSTNode] = []
+        for level, below in zip(self.levels[: self.at], self.levels[1:], strict=False):
+            call = below.frame.call
+            after = statements_after(level.body, call.node) if call is not None else None
+            if after is None:
+                continue
+            inside += after[1]
+            self._ask_above(level, *after)
+        after = statements_after(self.level.body, self.starts)
+        if after is not None:
+            inside += after[1]
+        for level in self.levels[: self.at + 1]:
+            for _, target, name in level.roles.passed:
+                if not any(target is one.facts for one in self.levels):
+                    self._ask_in(target, name, inside)
+
+    def _ask_above(self, level: Level, call: cst.CSTNode, later: Sequence[cst.CSTNode]) -> None:
+        below = {id(node) for root in later for node in everything_in(root)}
+        uses = [use for use in level.roles.here if id(use.node) in below]
+        module = level.facts.module
+        place = Origin(module, call)
+        lines: list[str] = []
+        if uses:
+            name = "global_rank"
+            if name in names_in(level.facts.node):
+                raise NoPlaceError(f"the name {name} is taken")
+            lines.append(f"{name} = {self.draft.name(place, 'torch.distributed.get_rank')}()")
+            for use in uses:
+                self.draft.replace(Origin(module, use.node), name)
+        carried = next(job.held(level.frame, *self.sizes), None)
+        if carried is not None and uses_in(later, carried):
+            lines.append(f"{carried} = {self.draft.name(place, 'torch.distributed.get_world_size')}()")
+        if lines:
+            self.draft.after(place, *lines)
+
+    def _ask_in(self, facts: FunctionFacts, name: str, inside: Sequence[cst.CSTNode]) -> None:
+        """A function that needs both: it keeps the local rank it is given, and asks for the global one."""
+        if not only_called_from(self.draft.program, facts, inside):
+            raise NoPlaceError(f"{facts.qualified}() guards with a local rank, and may run without a process group")
+        found = roles(self.draft.program, facts, name)
+        self._ask(facts, found.here)
+        for attribute in found.attributes:
+            assert facts.cls is not None
+            for method in facts.cls.methods.values():
+                self._ask(method, roles(self.draft.program, method, attribute).here)
+        for _, target, inner in found.passed:
+            self._ask_in(target, inner, [*inside, facts.node])
+
+    def _ask(self, facts: FunctionFacts, uses: Sequence[Use]) -> None:
+        for use in uses:
+            place = Origin(facts.module, use.node)
+            self.draft.replace(place, f"{self.draft.name(place, 'torch.distributed.get_rank')}()")
+
+
+def statements_after(
+    body: Sequence[cst.CSTNode], node: cst.CSTNode
+) -> tuple[cst.CSTNode, Sequence[cst.CSTNode]] | None:
+    """The statement of ``body`` that ``node`` is written in, and those after it; None if it is in a block inside."""
+    for position, statement in enumerate(body):
+        if holds(statement, {id(node)}):
+            return (statement, body[position + 1 :]) if isinstance(statement, cst.SimpleStatementLine) else None
+    return None
+
+
+def holds(root: cst.CSTNode, wanted: set[int]) -> bool:
+    """Whether one of the nodes, by ``id``, is in ``root``."""
+    return any(id(node) in wanted for node in everything_in(root))
+
+
+def everything_in(root: cst.CSTNode) -> list[cst.CSTNode]:
+    """``root`` and all nodes of code in it."""
+    found: list[cst.CSTNode] = []
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        found.append(node)
+        stack.extend(children(node))
+    return found
+
+
+def first_statement(body: Sequence[cst.CSTNode], nodes: Sequence[cst.CSTNode]) -> cst.CSTNode:
+    """The first statement with one of the nodes in it, in the innermost block that holds all of them."""
+    wanted = {id(node) for node in nodes}
+    while True:
+        holding = [statement for statement in body if holds(statement, wanted)]
+        if not holding:
+            raise NoPlaceError("the start of the process group is not in this function")
+        inner = _only_block(holding[0], wanted) if len(holding) == 1 else None
+        if inner is None:
+            return holding[0]
+        body = inner
+
+
+def _only_block(statement: cst.CSTNode, wanted: set[int]) -> Sequence[cst.CSTNode] | None:
+    """The body of an ``if`` or ``with`` that holds all of the nodes."""
+    if not isinstance(statement, (cst.If, cst.With)) or not isinstance(statement.body, cst.IndentedBlock):
+        return None
+    below = {id(node) for node in everything_in(statement.body)}
+    return statement.body.body if wanted <= below else None

@@ -1,0 +1,252 @@
+"""Scripts whose processes a launcher starts: it has told each of them its rank in the whole job.
+
+The name that holds the local rank goes on to do so; beside it a second one takes the global rank from the launcher's
+own variable, and every use that means the whole job becomes that one. Where nothing needs the local rank, only the
+variable that is read changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import libcst as cst
+
+from ddplint.program import launchers
+from ddplint.program.group import Group
+from ddplint.program.launchers import Launcher, Role
+from ddplint.program.module import FunctionFacts, Module
+from ddplint.program.sizes import made_at, plain_input, world_size_fault
+from ddplint.program.values import Choice, Const, EnvVar, Input, Op, Origin, Value
+from ddplint.repairs import job
+from ddplint.repairs.afterwards import Level, everything_in, first_statement
+from ddplint.repairs.declarations import declaration
+from ddplint.repairs.draft import Draft, NoPlaceError, names_in
+from ddplint.repairs.roles import Roles, roles
+
+
+def repair(draft: Draft, group: Group, rank_is_wrong: bool, world_is_wrong: bool) -> None:
+    """Write the repair of a group that a launcher's processes start into ``draft``.
+
+    Raises:
+        NoPlaceError: there is no repair that is known to be right.
+    """
+    if rank_is_wrong:
+        _Rank(draft, group).write()
+    if world_is_wrong:
+        _write_world(draft, group)
+
+
+class _Rank:
+    def __init__(self, draft: Draft, group: Group) -> None:
+        self.draft = draft
+        self.group = group
+        self.given = draft.program.written_at(group, "rank", "RANK")
+        assert group.rank is not None
+        self.rank = group.chosen(group.rank_failure, group.rank)
+        scenario = group.rank_failure.scenario if group.rank_failure is not None else group.scenarios[0]
+        read = _variable(self.rank)
+        owner = launchers.owner(read.name) if read is not None else None
+        self.launcher: Launcher = owner or scenario.launcher or launchers.TORCHRUN
+
+    def write(self) -> None:
+        read = _variable(self.rank)
+        branch = isinstance(self.group.rank, Choice) and self.rank is not self.group.rank
+        levels = list(self._levels())
+        device = any(level.roles.device for level in levels)
+        if read is not None and not device and (branch or launchers.meaning(read.name) is not Role.LOCAL_RANK):
+            _rename(self.draft, read, launchers.name_of(self.launcher, Role.RANK))
+            return
+        at = next((at for at, level in enumerate(levels) if self._is_enough(levels, at)), len(levels) - 1)
+        split = [level for level in levels[: at + 1] if level.index is not None and level.roles.here]
+        if not split:
+            self.draft.replace(self.given, self._code(self.given, self._old()))
+            return
+        if read is not None and len(split) == 1 and not device:
+            assigned = _assignment(split[0].facts, split[0].index)
+            if assigned is not None and _holds_read(assigned, read):
+                _rename(self.draft, read, launchers.name_of(self.launcher, Role.RANK))
+                return
+        done: set[int] = set()
+        for level in split:
+            assert level.index is not None
+            self._split(level.facts, level.index, level.roles, done)
+
+    def _levels(self) -> Iterator[Level]:
+        values = [self.rank] if self.group.rank is None else [self.rank, self.group.rank]
+        for frame in self.group.event.frames:
+            facts = frame.facts or top_level(frame.module)
+            index = next(job.held(frame, *values, facts=facts), None)
+            level = Level(frame, facts, index)
+            if index is not None:
+                level.roles = roles(self.draft.program, facts, index, (self.given.node,), frame.names)
+            yield level
+
+    @staticmethod
+    def _is_enough(levels: Sequence[Level], at: int) -> bool:
+        below = levels[at + 1] if at + 1 < len(levels) else None
+        return levels[at].index is not None and below is not None and below.index is not None and not below.roles.device
+
+    def _split(self, facts: FunctionFacts, index: str, found: Roles, done: set[int]) -> None:
+        """A second name beside the local rank, for the uses that mean the whole job."""
+        if id(facts.node) in done:
+            return
+        done.add(id(facts.node))
+        if found.here:
+            self._write_split(facts, index, found)
+        for attribute in found.attributes:
+            for method in facts.cls.methods.values() if facts.cls is not None else ():
+                for use in roles(self.draft.program, method, attribute).here:
+                    place = Origin(method.module, use.node)
+                    self.draft.replace(place, self._code(place, attribute))
+        for _, target, name in found.passed:
+            self._split(target, name, roles(self.draft.program, target, name, (self.given.node,)), done)
+
+    def _write_split(self, facts: FunctionFacts, index: str, found: Roles) -> None:
+        if len(found.here) == 1 and any(
+            node is self.given.node for node in (found.here[0].node, *found.here[0].around)
+        ):
+            place = Origin(facts.module, found.here[0].node)
+            self.draft.replace(place, self._code(place, index))
+            return
+        taken = names_in(facts.node)
+        name = next((name for name in ("global_rank", "world_rank") if name not in taken), None)
+        if name is None:
+            raise NoPlaceError("there is a global_rank already")
+        assigned = _assignment(facts, index)
+        if assigned is not None:
+            place = Origin(facts.module, assigned)
+            self.draft.after(place, f"{name} = {self._code(place, index)}")
+        else:
+            place = Origin(facts.module, first_statement(facts.node.body.body, [use.node for use in found.here]))
+            self.draft.before(place, f"{name} = {self._code(place, index)}")
+        for use in found.here:
+            self.draft.replace(Origin(facts.module, use.node), name)
+
+    def _code(self, at: Origin, old: str | None) -> str:
+        """The global rank from the launcher; the old value where the launcher's variables need not be there."""
+        environ = self.draft.name(at, "os.environ", "os")
+        name = launchers.name_of(self.launcher, Role.RANK)
+        if old is None or self._required():
+            return f'int({environ}["{name}"])'
+        return f'int({environ}.get("{name}", {old}))'
+
+    def _required(self) -> bool:
+        """Whether the process ends anyway where the launcher says nothing."""
+        return isinstance(_strip(self.rank), EnvVar) and not _has_default(self.group.rank)
+
+    def _old(self) -> str | None:
+        text = self.draft.text(self.given)
+        return text if "\n" not in text and text != "-1" else None
+
+
+def _write_world(draft: Draft, group: Group) -> None:
+    assert group.world_size is not None
+    size = group.chosen(group.world_failure, group.world_size)
+    read = _variable(size)
+    scenario = group.world_failure.scenario if group.world_failure is not None else group.scenarios[0]
+    launcher = (launchers.owner(read.name) if read is not None else None) or scenario.launcher or launchers.TORCHRUN
+    name = launchers.name_of(launcher, Role.WORLD_SIZE)
+    if read is not None:
+        _rename(draft, read, name)
+        return
+    typed = plain_input(size)
+    if typed is not None:
+        _write_default(draft, typed, name)
+        return
+    fault = world_size_fault(draft.program, group)
+    origin = made_at(draft.program, group, fault, size) if fault is not None else None
+    if origin is None or not isinstance(origin.node, cst.BaseExpression) or isinstance(size, Choice):
+        raise NoPlaceError("where the world size is made is not known")
+    old = draft.text(origin)
+    if "\n" in old:
+        raise NoPlaceError("the world size is made on several lines")
+    environ = draft.name(origin, "os.environ", "os")
+    draft.replace_text(origin, draft.layout(origin.module).requoted(f'int({environ}.get("{name}", ') + f"{old}))")
+
+
+def _write_default(draft: Draft, option: Input, name: str) -> None:
+    """The launcher's world size as the default of an option."""
+    declared = declaration(option)
+    if declared is None:
+        raise NoPlaceError("where the option is declared is not known")
+    module = declared.module
+    old = declared.default
+    if old is not None and not (isinstance(old, cst.Name) and old.value == "None"):
+        place = Origin(module, old)
+        environ = draft.name(place, "os.environ", "os")
+        draft.replace(place, f'int({environ}.get("{name}", {draft.text(place)}))')
+    elif declared.call is not None:
+        place = Origin(module, declared.call)
+        environ = draft.name(place, "os.environ", "os")
+        code = f'int({environ}.get("{name}", 1))'
+        required = declared.argument("required")
+        if required is not None:
+            draft.replace(Origin(module, required), f'"{name}" not in {environ}')
+        if old is not None:
+            draft.replace(Origin(module, old), code)
+        else:
+            draft.append_argument(place, f"default={code}")
+    else:
+        raise NoPlaceError("the option has no default")
+
+
+def top_level(module: Module) -> FunctionFacts:
+    """The top level of a module in the form of a function, made of the same statements."""
+    node = cst.FunctionDef(
+        name=cst.Name("module"), params=cst.Parameters(), body=cst.IndentedBlock(body=list(module.tree.body))
+    )
+    return FunctionFacts(module, node, "module", None, None)
+
+
+def _strip(value: Value | None) -> Value | None:
+    while isinstance(value, Op) and value.name in ("int", "str"):
+        value = value.args[0]
+    return value
+
+
+def _variable(value: Value) -> EnvVar | None:
+    """The variable that a value is, or is by default."""
+    core = _strip(value)
+    if isinstance(core, Choice):
+        core = _strip(core.then) if isinstance(_strip(core.other), Const) else core
+    return core if isinstance(core, EnvVar) else None
+
+
+def _has_default(value: Value | None) -> bool:
+    core = _strip(value)
+    return isinstance(core, Choice)
+
+
+def _rename(draft: Draft, read: EnvVar, name: str) -> None:
+    """Another name in the read of a variable, where it is written out."""
+    if read.origin is None:
+        raise NoPlaceError("where the variable is read is not known")
+    literal = next(
+        (
+            node
+            for node in everything_in(read.origin.node)
+            if isinstance(node, cst.SimpleString) and node.evaluated_value == read.name
+        ),
+        None,
+    )
+    if literal is None:
+        raise NoPlaceError("the name of the variable is not written where it is read")
+    draft.replace_text(Origin(read.origin.module, literal), f"{literal.quote}{name}{literal.quote}")
+
+
+def _holds_read(statement: cst.CSTNode, read: EnvVar) -> bool:
+    return read.origin is not None and any(node is read.origin.node for node in everything_in(statement))
+
+
+def _assignment(facts: FunctionFacts, name: str | None) -> cst.CSTNode | None:
+    """The one statement that binds a name in a function."""
+    found = [
+        node
+        for node in everything_in(facts.node.body)
+        if isinstance(node, cst.SimpleStatementLine)
+        for small in node.body
+        if isinstance(small, cst.Assign)
+        for target in small.targets
+        if isinstance(target.target, cst.Name) and target.target.value == name
+    ]
+    return found[0] if len(found) == 1 else None
