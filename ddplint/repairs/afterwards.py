@@ -49,7 +49,8 @@ class Afterwards:
         self.starts = starts
         self.sizes = sizes
 
-    def write(self) -> None:
+    def write(self, rank_too: bool) -> None:
+        """Write the requests; for the world size alone unless ``rank_too``."""
         """Functions above, and those that are called later, ask torch for the rank."""
         inside: list[cst.CSTNode] = []
         for level, below in zip(self.levels[: self.at], self.levels[1:], strict=False):
@@ -58,18 +59,20 @@ class Afterwards:
             if after is None:
                 continue
             inside += after[1]
-            self._ask_above(level, *after)
+            self._ask_above(level, *after, rank_too)
         after = statements_after(self.level.body, self.starts)
         if after is not None:
             inside += after[1]
-        for level in self.levels[: self.at + 1]:
-            for _, target, name in level.roles.passed:
-                if not any(target is one.facts for one in self.levels):
+        for level in self.levels[: self.at + 1] if rank_too else ():
+            for use, target, name in level.roles.passed:
+                later = holds_any(inside, use.node)
+                # what a function above calls elsewhere is another way than the one that is repaired
+                if (later or level is self.level) and not any(target is one.facts for one in self.levels):
                     self._ask_in(target, name, inside)
 
-    def _ask_above(self, level: Level, call: cst.CSTNode, later: Sequence[cst.CSTNode]) -> None:
+    def _ask_above(self, level: Level, call: cst.CSTNode, later: Sequence[cst.CSTNode], rank_too: bool) -> None:
         below = {id(node) for root in later for node in everything_in(root)}
-        uses = [use for use in level.roles.here if id(use.node) in below]
+        uses = [use for use in level.roles.here if id(use.node) in below] if rank_too else []
         module = level.facts.module
         place = Origin(module, call)
         lines: list[str] = []
@@ -118,6 +121,11 @@ def statements_after(
 def holds(root: cst.CSTNode, wanted: set[int]) -> bool:
     """Whether one of the nodes, by ``id``, is in ``root``."""
     return any(id(node) in wanted for node in everything_in(root))
+
+
+def holds_any(roots: Sequence[cst.CSTNode], node: cst.CSTNode) -> bool:
+    """Whether a node is in one of the ``roots``."""
+    return any(holds(root, {id(node)}) for root in roots)
 
 
 def everything_in(root: cst.CSTNode) -> list[cst.CSTNode]:

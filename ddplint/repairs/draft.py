@@ -192,6 +192,8 @@ class Draft:
         return span.start.line, before
 
     def _insert_lines(self, module: Module, line: int, indent: str, code: Sequence[str]) -> None:
+        if not code:
+            return
         layout = self.layout(module)
         lines: list[str] = []
         for one in code:

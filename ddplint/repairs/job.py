@@ -15,7 +15,7 @@ from ddplint.program.values import Const, External, Object, Op, Origin, Symbol, 
 from ddplint.program.walk import children
 from ddplint.repairs.draft import Draft
 
-_NNODES = re.compile(r"^(n|num_?|n_)?(nodes?|machines|hosts)$|^nnodes$", re.I)
+NNODES = re.compile(r"^(n|num_?|n_)?(nodes?|machines|hosts)$|^nnodes$", re.I)
 _NODE_RANK = re.compile(r"^(node|machine|host)_?(rank|id|index)$|^nr$", re.I)
 
 
@@ -79,29 +79,41 @@ def parameters(facts: FunctionFacts) -> list[str]:
 
 def nnodes(draft: Draft, frame: Frame, at: Origin) -> str:
     """The number of nodes: the script's own option or constant, else NNODES, else one."""
-    return _own(draft, frame, _NNODES, launchers.Role.NNODES) or _environment(
+    return _own(draft, frame, NNODES, launchers.Role.NNODES, at) or _environment(
         draft, at, ["NNODES"], ["SLURM_NNODES"], 1
     )
 
 
 def node_rank(draft: Draft, frame: Frame, at: Origin) -> str:
     """Which node this is: the script's own option or constant, else NODE_RANK, else the first."""
-    return _own(draft, frame, _NODE_RANK, launchers.Role.NODE_RANK) or _environment(
+    return _own(draft, frame, _NODE_RANK, launchers.Role.NODE_RANK, at) or _environment(
         draft, at, ["NODE_RANK"], ["SLURM_NODEID"], 0
     )
 
 
-def _own(draft: Draft, frame: Frame, words: re.Pattern[str], role: launchers.Role) -> str | None:
+def _own(draft: Draft, frame: Frame, words: re.Pattern[str], role: launchers.Role, at: Origin) -> str | None:
     for option in draft.program.options:
         if words.match(option.name):
             found = next(held(frame, option), None)
             if found is not None:
                 return found
-    for name, value in _module_names(draft.program, frame):
+    for name, value in (*_earlier(frame, at), *_module_names(draft.program, frame)):
         read = sources(value)
         if value.type == "int" and read and all(launchers.meaning(one) is role for one in read):
             return name
     return None
+
+
+def _earlier(frame: Frame, at: Origin) -> Iterator[tuple[str, Value]]:
+    """The variables that a function's own block has bound before a place."""
+    assert frame.facts is not None
+    line = at.module.positions.line
+    for statement in frame.facts.node.body.body:
+        if isinstance(statement, cst.SimpleStatementLine) and line(statement) < line(at.node):
+            for small in statement.body:
+                target = small.targets[0].target if isinstance(small, cst.Assign) else None
+                if isinstance(target, cst.Name) and target.value in frame.names:
+                    yield target.value, frame.names[target.value]
 
 
 def _module_names(program: Program, frame: Frame) -> Iterator[tuple[str, Value]]:

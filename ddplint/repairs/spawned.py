@@ -88,8 +88,10 @@ class _Worker:
         self.levels = levels
         count = group.event.context[-1].count
         same = count is not None and any(size.id == count.value.id for size in self._sizes())
+        self.rank_is_wrong = group.rank is None or group.rank_failure is not None
         self.world_is_wrong = world_is_wrong or same
         self.given = given
+        self.each = ""
         self.move_to(at)
 
     def move_to(self, at: int) -> None:
@@ -103,52 +105,70 @@ class _Worker:
         self.starts = below.node if below is not None else self.group.event.node
 
     def write(self) -> None:
-        if self.level.index is None:
+        if self.level.index is None and self.rank_is_wrong:
             raise NoPlaceError("the local rank has no name where the global one is needed")
-        uses = list(self.level.roles.here)
-        other = self._other_rank()
+        uses = list(self.level.roles.here) if self.rank_is_wrong else []
+        other = self.rank_is_wrong and self._other_rank()
         # the name of its own holds the right rank only from here on
         wanted = [] if self._own_rank() else [use.node for use in uses]
-        first = first_statement(self.level.body, [*wanted, self.starts])
-        place = Origin(self.level.facts.module, first)
-        lines, rank = self._lines(place)
+        place = Origin(self.level.facts.module, first_statement(self.level.body, [*wanted, self.starts]))
+        lines = self._world_lines(place)
+        if self.rank_is_wrong:
+            rank = self._own_rank() or self._new("global_rank")
+            lines += self._rank_lines(place, rank)
+            for use in uses:
+                self.draft.replace(Origin(self.level.facts.module, use.node), rank)
+            if other:
+                self.draft.replace(self.given, rank)
+            self._give("rank", rank)
         self.draft.before(place, *lines)
-        for use in uses:
-            self.draft.replace(Origin(self.level.facts.module, use.node), rank)
-        if other:
-            self.draft.replace(self.given, rank)
         carried = self._sizes() if self.world_is_wrong else []
-        Afterwards(self.draft, self.levels, self.at, self.starts, carried).write()
+        Afterwards(self.draft, self.levels, self.at, self.starts, carried).write(self.rank_is_wrong)
 
     # -- the lines ----------------------------------------------------------------------------------------------
 
-    def _lines(self, place: Origin) -> tuple[list[str], str]:
-        draft, frame = self.draft, self.frame
+    def _world_lines(self, place: Origin) -> list[str]:
+        """The world size, and on the way there the counts that the rank needs too."""
         worlds = self._world_names() if self.world_is_wrong else []
         spawn = self.group.event.context[-1]
         starter = next((one for one in reversed(self.group.event.frames) if not one.context), None)
-        each = job.processes_per_node(draft, frame, spawn, starter, place, worlds)
+        each = job.processes_per_node(self.draft, self.frame, spawn, starter, place, worlds)
         if each is None:
             raise NoPlaceError("how many processes are started is not known in the worker")
         lines: list[str] = []
-        node_rank = job.node_rank(draft, frame, place)
-        nnodes = job.nnodes(draft, frame, place) if self.world_is_wrong else ""
+        nnodes = job.nnodes(self.draft, self.frame, place) if self.world_is_wrong else ""
         if "(" in nnodes:
             lines.append(f"{self._new('nnodes')} = {nnodes}")
             nnodes = self._new("nnodes")
-        if "(" in node_rank:
-            lines.append(f"{self._new('node_rank')} = {node_rank}")
-            node_rank = self._new("node_rank")
         if each in worlds or not _is_name(each):
             lines.append(f"{self._new('nproc_per_node')} = {each}")
             each = self._new("nproc_per_node")
+        self.each = each
+        given = self.group.event.arguments
         if worlds:
             lines.append(f"{' = '.join(worlds)} = {nnodes} * {each}")
+        elif self.world_is_wrong and "world_size" not in given and self.group.world_size is None:
+            self._give("world_size", f"{nnodes} * {each}")
         elif self.world_is_wrong:
             self._write_world(f"{nnodes} * {each}")
-        rank = self._own_rank() or self._new("global_rank")
-        lines.append(f"{rank} = {node_rank} * {each} + {self.level.index}")
-        return lines, rank
+        return lines
+
+    def _rank_lines(self, place: Origin, rank: str) -> list[str]:
+        lines: list[str] = []
+        node_rank = job.node_rank(self.draft, self.frame, place)
+        if "(" in node_rank:
+            lines.append(f"{self._new('node_rank')} = {node_rank}")
+            node_rank = self._new("node_rank")
+        return [*lines, f"{rank} = {node_rank} * {self.each} + {self.level.index}"]
+
+    def _give(self, name: str, code: str) -> None:
+        """One more argument for a start that nobody told its rank or world size."""
+        value = self.group.rank if name == "rank" else self.group.world_size
+        if name in self.group.event.arguments or value is not None:
+            return
+        if self.at != len(self.levels) - 1:
+            raise NoPlaceError("the start has no argument for it where the local rank is known")
+        self.draft.append_argument(Origin(self.group.event.module, self.group.event.node), f"{name}={code}")
 
     def _new(self, name: str) -> str:
         """A name that the function does not use yet."""

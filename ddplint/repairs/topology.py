@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ddplint.findings import Applicability, Fix
 from ddplint.program import Program
 from ddplint.program.group import Group
 from ddplint.program.sizes import world_size_fault
+from ddplint.program.values import Origin
 from ddplint.repairs import launched, spawned
 from ddplint.repairs.draft import Draft, NoPlaceError
 
@@ -41,6 +44,25 @@ def _repaired(program: Program, group: Group) -> Fix | str:
     except NoPlaceError as reason:
         return str(reason)
     return draft.fix(Applicability.UNSAFE, _TITLE) or "there is nothing to change"
+
+
+def told(program: Program, group: Group, missing: Sequence[str]) -> Fix | None:
+    """What a started process must be told before it can start a group: of the variables that are ``missing``, rank and
+    world size as arguments, address and port as defaults for one node in the environment."""
+    draft = Draft(program)
+    place = Origin(group.event.module, group.event.node)
+    try:
+        if "RANK" in missing or "WORLD_SIZE" in missing:
+            spawned.repair(draft, [(group, "WORLD_SIZE" in missing or world_is_wrong(program, group))])
+        environ = draft.name(place, "os.environ", "os")
+        defaults = {"MASTER_ADDR": "localhost", "MASTER_PORT": "29500"}
+        draft.before(
+            place,
+            *(f'{environ}.setdefault("{name}", "{text}")' for name, text in defaults.items() if name in missing),
+        )
+    except NoPlaceError:
+        return None
+    return draft.fix(Applicability.UNSAFE, "Set what the process group reads, before it starts")
 
 
 def world_is_wrong(program: Program, group: Group) -> bool:

@@ -24,6 +24,7 @@ class IncompleteRendezvousEnv(Rule):
     def check(self, program: Program) -> Iterable[Finding]:
         from ddplint.program import rendezvous
         from ddplint.program.values import Origin
+        from ddplint.repairs import topology
 
         for group in program.judged_groups:
             gap = rendezvous.gap(program, group)
@@ -38,4 +39,5 @@ class IncompleteRendezvousEnv(Rule):
                 f"{names} {verb} not set when {gap.who} gets here{late}: "
                 "init_process_group reads the environment and fails",
                 help="set what is missing before this call (os.environ.setdefault), or start the script with torchrun",
+                fix=topology.told(program, group, gap.missing) if group.event.context else None,
             )

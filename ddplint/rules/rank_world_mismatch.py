@@ -23,6 +23,7 @@ class RankWorldMismatch(Rule):
 
     def check(self, program: Program) -> Iterable[Finding]:
         from ddplint.program import misuse, sizes, words
+        from ddplint.repairs import counts, topology
 
         for group in program.judged_groups:
             if group.rank is None or group.world_size is None or group.rank_failure is not None:
@@ -44,4 +45,5 @@ class RankWorldMismatch(Rule):
                 help="use the same counts in both: rank = node_rank * nproc + local_rank, world_size = nnodes * nproc",
                 notes=words.chain(program, size, "the world size", origin),
                 counterexample=group.counterexample(failure),
+                fix=counts.factors(program, group) or topology.fix(program, group),
             )

@@ -24,6 +24,7 @@ class SpawnWorldSizeMismatch(Rule):
     def check(self, program: Program) -> Iterable[Finding]:
         from ddplint.program import counts, words
         from ddplint.program.values import Origin
+        from ddplint.repairs import counts as repaired
 
         for group in program.judged_groups:
             if not group.event.context or group.world_size is None:
@@ -44,4 +45,5 @@ class SpawnWorldSizeMismatch(Rule):
                 help="start exactly world_size processes on one node: nprocs=world_size",
                 notes=words.chain(program, group.world_size, "the world size", Origin(spawn.module, spawn.count.node)),
                 counterexample=group.counterexample(failure, of_ranks=False),
+                fix=repaired.started(program, group),
             )
