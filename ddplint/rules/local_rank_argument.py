@@ -23,6 +23,7 @@ class LocalRankArgument(Rule):
 
     def check(self, program: Program) -> Iterable[Finding]:
         from ddplint.program import arguments
+        from ddplint.repairs import launcher_options
 
         for option, decides in arguments.local_rank_options(program):
             assert option.spec is not None
@@ -42,4 +43,5 @@ class LocalRankArgument(Rule):
                 severity=Severity.ERROR if decides and given and program.evidence.torchrun else Severity.WARNING,
                 help="accept '--local_rank', '--local-rank' and read the default from the environment: "
                 "default=int(os.environ.get('LOCAL_RANK', 0))",
+                fix=launcher_options.local_rank(program, option),
             )

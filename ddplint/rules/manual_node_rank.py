@@ -23,6 +23,7 @@ class ManualNodeRank(Rule):
 
     def check(self, program: Program) -> Iterable[Finding]:
         from ddplint.program import typed, words
+        from ddplint.repairs import launcher_options
 
         for option, origin, each in typed.node_ranks(program):
             if each:
@@ -36,6 +37,7 @@ class ManualNodeRank(Rule):
                 origin,
                 f"{words.sentence(option)} {trouble}",
                 help="read its default from os.environ: NODE_RANK, GROUP_RANK or SLURM_NODEID, as the launcher sets",
+                fix=launcher_options.node_rank(program, option, each),
             )
         for constant, origin in typed.node_constants(program):
             yield program.finding(
@@ -44,4 +46,5 @@ class ManualNodeRank(Rule):
                 f"The constant {constant.value} is this node's rank, so the file must be edited on every node: "
                 "forgotten once, two nodes claim the same ranks",
                 help="read it from the launcher: int(os.environ.get('NODE_RANK', os.environ.get('SLURM_NODEID', 0)))",
+                fix=launcher_options.node_constant(program, constant),
             )
