@@ -19,6 +19,10 @@ _DIRECT = (
     "ignore",
     "extend_select",
     "extend_ignore",
+    "fixable",
+    "unfixable",
+    "extend_safe_fixes",
+    "extend_unsafe_fixes",
     "exclude",
     "extend_exclude",
     "fail_on",
@@ -82,6 +86,10 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         ("--ignore", "all rules but these"),
         ("--extend-select", "these rules too"),
         ("--extend-ignore", "leave out these rules too"),
+        ("--fixable", "repair findings of these rules only"),
+        ("--unfixable", "repair findings of all rules but these"),
+        ("--extend-safe-fixes", "take fixes of these rules for safe"),
+        ("--extend-unsafe-fixes", "take fixes of these rules for unsafe"),
     ):
         rules.add_argument(name, metavar="RULES", action="append", help=text)
     rules.add_argument(
