@@ -31,8 +31,7 @@ options of check, those most used:
   --output-format FORMAT    text, concise, json, json-lines or github
   --fail-on SEVERITY        exit 1 from here on: error, warning (default), note
   --exit-zero               exit 0 whatever is found
-  --fix, --unsafe-fixes     repair: what is safe; with both, all that can be
-  --diff                    show what --fix would change
+  --fix, --diff             repair, or show how; more with --unsafe-fixes
   --statistics              count the findings of each rule
   -q, -v                    say less, say more
 
