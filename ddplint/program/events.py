@@ -65,13 +65,15 @@ class Spawn:
 class Frame:
     """A function being executed when something happened: who called it, and its names with their values just then.
 
-    ``facts`` and ``call`` are None for the top level of a module. ``context`` is the kind of process it runs in.
+    ``fields`` are those of the objects among them, by the object's ``id``. ``facts`` and ``call`` are None for the
+    top level of a module. ``context`` is the kind of process it runs in.
     """
 
     module: Module
     facts: FunctionFacts | None
     call: Origin | None
     names: Mapping[object, Value]
+    fields: Mapping[int, Mapping[object, Value]]
     context: tuple[Spawn, ...]
 
 

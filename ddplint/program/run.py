@@ -282,7 +282,7 @@ class Run:
 
     def _snapshot(self) -> tuple[Frame, ...]:
         return tuple(
-            Frame(scope.module, facts, call, dict(scope.names), context)
+            Frame(scope.module, facts, call, dict(scope.names), _fields(scope.names), context)
             for scope, facts, call, context in self._frames
         )
 
@@ -407,6 +407,10 @@ class Run:
             self.context = group
             self.state.undo(mark)
             self.state.path = path
+
+
+def _fields(names: Table) -> dict[int, dict[object, Value]]:
+    return {value.id: dict(value.fields) for value in names.values() if isinstance(value, Object)}
 
 
 def presence(value: Value) -> Value:

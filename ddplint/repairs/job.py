@@ -32,10 +32,10 @@ def held(frame: Frame, *values: Value, facts: FunctionFacts | None = None) -> It
         known = frame.names.get(name)
         if known is not None and known.id in wanted:
             yield name
-    for name in params:
+    for name in (*params, *_variables(function, inner=facts is not None)):
         owner = frame.names.get(name)
-        if isinstance(owner, Object) and owner.kind in ("namespace", "config", "instance"):
-            yield from (f"{name}.{key}" for key, known in _fields(owner).items() if known.id in wanted)
+        if isinstance(owner, Object):
+            yield from (_field(name, key, owner) for key, known in _fields(frame, owner).items() if known.id in wanted)
 
 
 def _variables(facts: FunctionFacts, inner: bool) -> list[str]:
@@ -66,9 +66,16 @@ def _statements(root: cst.CSTNode) -> Iterator[cst.CSTNode]:
             yield from _statements(child)
 
 
-def _fields(owner: Object) -> Mapping[str, Value]:
+def _fields(frame: Frame, owner: Object) -> Mapping[str, Value]:
+    if owner.kind not in ("namespace", "config", "instance", "dict"):
+        return {}
     declared = dict(owner.parser.fields) if owner.parser is not None else {}
-    return {key: value for key, value in {**declared, **owner.fields}.items() if isinstance(key, str)}
+    fields = {**declared, **frame.fields.get(owner.id, owner.fields)}
+    return {key: value for key, value in fields.items() if isinstance(key, str)}
+
+
+def _field(name: str, key: str, owner: Object) -> str:
+    return f'{name}["{key}"]' if owner.kind == "dict" else f"{name}.{key}"
 
 
 def parameters(facts: FunctionFacts) -> list[str]:

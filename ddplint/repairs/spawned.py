@@ -23,8 +23,8 @@ from ddplint.program.imports import dotted_name
 from ddplint.program.values import Const, Op, Origin, Value
 from ddplint.program.walk import children
 from ddplint.repairs import job
-from ddplint.repairs.afterwards import Afterwards, Level, everything_in, first_statement
-from ddplint.repairs.draft import Draft, NoPlaceError, names_in
+from ddplint.repairs.afterwards import Afterwards, Level, everything_in, first_statement, holds_any
+from ddplint.repairs.draft import Draft, NoPlaceError, names_bound_in, names_in
 from ddplint.repairs.roles import roles
 from ddplint.repairs.uses import Use
 
@@ -107,20 +107,25 @@ class _Worker:
     def write(self) -> None:
         if self.level.index is None and self.rank_is_wrong:
             raise NoPlaceError("the local rank has no name where the global one is needed")
-        uses = list(self.level.roles.here) if self.rank_is_wrong else []
-        other = self.rank_is_wrong and self._other_rank()
-        # the name of its own holds the right rank only from here on
-        wanted = [] if self._own_rank() else [use.node for use in uses]
-        place = Origin(self.level.facts.module, first_statement(self.level.body, [*wanted, self.starts]))
+        own = self._own_rank() if self.rank_is_wrong else None
+        formula = self._own_formula() if own else None
+        uses = list(self.level.roles.here) if self.rank_is_wrong and not own else []
+        stored = [] if "world_size" in self.group.event.arguments else [self._world_given().node]
+        known = [node for node in stored if self.world_is_wrong and holds_any(self.level.body, node)]
+        wanted = [*(use.node for use in uses), *known, *([formula] if formula else []), self.starts]
+        place = Origin(self.level.facts.module, first_statement(self.level.body, wanted))
         lines = self._world_lines(place)
         if self.rank_is_wrong:
-            rank = self._own_rank() or self._new("global_rank")
-            lines += self._rank_lines(place, rank)
+            name = own or self._new("global_rank")
+            before, code = self._rank_lines(place)
+            lines += before if formula else [*before, f"{name} = {code}"]
+            if formula is not None:
+                self.draft.replace(Origin(self.level.facts.module, formula.value), code)
             for use in uses:
-                self.draft.replace(Origin(self.level.facts.module, use.node), rank)
-            if other:
-                self.draft.replace(self.given, rank)
-            self._give("rank", rank)
+                self.draft.replace(Origin(self.level.facts.module, use.node), name)
+            if not own and self._other_rank():
+                self.draft.replace(self.given, name)
+            self._give("rank", name)
         self.draft.before(place, *lines)
         carried = self._sizes() if self.world_is_wrong else []
         Afterwards(self.draft, self.levels, self.at, self.starts, carried).write(self.rank_is_wrong)
@@ -153,13 +158,14 @@ class _Worker:
             self._write_world(f"{nnodes} * {each}")
         return lines
 
-    def _rank_lines(self, place: Origin, rank: str) -> list[str]:
+    def _rank_lines(self, place: Origin) -> tuple[list[str], str]:
+        """The formula of the global rank, and what it needs first."""
         lines: list[str] = []
         node_rank = job.node_rank(self.draft, self.frame, place)
         if "(" in node_rank:
             lines.append(f"{self._new('node_rank')} = {node_rank}")
             node_rank = self._new("node_rank")
-        return [*lines, f"{rank} = {node_rank} * {self.each} + {self.level.index}"]
+        return lines, f"{node_rank} * {self.each} + {self.level.index}"
 
     def _give(self, name: str, code: str) -> None:
         """One more argument for a start that nobody told its rank or world size."""
@@ -179,12 +185,19 @@ class _Worker:
 
     def _world_names(self) -> list[str]:
         """The names of this function that carry the world size to the process group; they come to mean all nodes."""
-        argument = self.group.event.arguments.get("world_size")
-        way = self.starts if self.at + 1 < len(self.levels) else argument.node if argument is not None else None
-        written = _written(way) if way is not None else set()
+        way = self.starts if self.at + 1 < len(self.levels) else self._world_given().node
+        written = _written(way)
         carrying = list(job.held(self.frame, *self._sizes()))
-        found = [self._source(name, carrying) for name in carrying if name in written]
-        return list(dict.fromkeys(found)) or [name for name in carrying if argument is None][:1]
+        # `connect(args)` hands on every field, and so does `self.connect()`
+        found = [
+            self._source(name, carrying)
+            for name in carrying
+            if name in written or (way is self.starts and "." in name and name.partition(".")[0] in written)
+        ]
+        return [name for name in dict.fromkeys(found) if _is_name(name)]
+
+    def _world_given(self) -> Origin:
+        return self.draft.program.written_at(self.group, "world_size", "WORLD_SIZE")
 
     def _source(self, name: str, carrying: Sequence[str]) -> str:
         """The name that ``args.world_size = world_size`` in this function takes it from."""
@@ -200,11 +213,12 @@ class _Worker:
         return [] if size is None else [size, self.group.chosen(self.group.world_failure, size)]
 
     def _write_world(self, code: str) -> None:
-        """Where the process group is started with a size that no name carries: the product itself."""
-        argument = self.group.event.arguments.get("world_size")
-        if argument is None or self.at != len(self.levels) - 1:
+        """Where the process group is told a size that no name carries: the product itself."""
+        given = self._world_given()
+        if given.node is self.group.event.node or self.at != len(self.levels) - 1:
             raise NoPlaceError("the world size is made where the number of nodes is not known")
-        self.draft.replace(Origin(self.group.event.module, argument.node), code)
+        stored = "world_size" not in self.group.event.arguments
+        self.draft.replace(given, f"str({code})" if stored else code)
 
     def _rank(self) -> Value | None:
         rank = self.group.rank
@@ -218,15 +232,28 @@ class _Worker:
     def _own_rank(self) -> str | None:
         """``args.rank``, where the script computes its rank, wrongly, under a name of its own."""
         written = dotted_name(self.given.node)
-        computed = "rank" in self.group.event.arguments and not self._is_index() and isinstance(self._rank(), Op)
+        rank = self._rank()
+        computed = "rank" in self.group.event.arguments and isinstance(rank, Op) and rank.name in ("add", "sub", "mul")
         if not computed or not written or self.at != len(self.levels) - 1:
             return None
-        known = written.partition(".")[0] in {*job.parameters(self.level.facts), *self.taken}
-        return written if known else None
+        return written if written.partition(".")[0] in names_bound_in(self.level.facts.node) else None
+
+    def _own_formula(self) -> cst.Assign | None:
+        """The assignment of the wrong formula to that name: it gets the right one."""
+        rank = self._rank()
+        node = rank.origin.node if rank is not None and rank.origin is not None else None
+        for one in everything_in(self.level.facts.node.body):
+            if (
+                isinstance(one, cst.Assign)
+                and one.value is node
+                and dotted_name(one.targets[0].target) == self._own_rank()
+            ):
+                return one
+        return None
 
     def _other_rank(self) -> bool:
         """Whether the rank is given as something that the local rank has no part in, such as a constant."""
-        if "rank" not in self.group.event.arguments or self._is_index() or self._own_rank():
+        if "rank" not in self.group.event.arguments or self._is_index():
             return False
         if any(self._is_given(use) for level in self.levels for use in level.roles.here):
             return False
