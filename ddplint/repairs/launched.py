@@ -53,7 +53,10 @@ class _Rank:
         branch = isinstance(self.group.rank, Choice) and self.rank is not self.group.rank
         levels = list(self._levels())
         device = any(level.roles.device for level in levels)
-        if read is not None and not device and (branch or launchers.meaning(read.name) is not Role.LOCAL_RANK):
+        # read right where it is given, and nowhere else
+        direct = read is not None and _holds_read(self.given.node, read)
+        other_role = read is not None and launchers.meaning(read.name) is not Role.LOCAL_RANK
+        if read is not None and (direct or (not device and (branch or other_role))):
             _rename(self.draft, read, launchers.name_of(self.launcher, Role.RANK))
             return
         at = next((at for at, level in enumerate(levels) if self._is_enough(levels, at)), len(levels) - 1)
