@@ -12,7 +12,8 @@ from rule_pages import Case, Expected, cases, example, write
 
 from ddplint import pages
 from ddplint.findings import Finding
-from ddplint.linter import lint
+from ddplint.fixes import repair
+from ddplint.linter import examine, lint
 from ddplint.settings import Settings
 
 PAGES = sorted(pages.FOLDER.glob("*.md"))
@@ -31,6 +32,26 @@ def test_case(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize("case", [case for case in CASES if case.fixed], ids=lambda case: f"{case.code}-{case.name}")
 def test_repaired_case(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert findings(case.code, {**case.files, **case.fixed}, tmp_path, monkeypatch) == []
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.code}-{case.name}")
+def test_fix(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``--fix --unsafe-fixes`` gives the blocks that are marked as fixed, and a second run changes nothing."""
+    write(case.files, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    select = "" if case.code == "DDP001" else case.code
+    check = examine([os.curdir], Settings(select=(select,), fixable=(case.code,))).check
+    if check is None:
+        assert not case.fixed
+        return
+    outcome = repair(check, unsafe=True)
+    assert [refused.reason for refused in outcome.refused] == []
+    assert not repair(outcome.check, unsafe=True).changed
+    if case.fixed and not any(finding.fix for finding in check.findings if finding.code == case.code):
+        pytest.xfail(f"{case.code} has no fix yet")
+    after = {posixpath.normpath(path): text.text for path, (_, text) in outcome.changed.items()}
+    if case.fixed or case.code == "DDP001":
+        assert {**case.files, **after} == {**case.files, **case.fixed}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
