@@ -24,6 +24,7 @@ class DeviceFromGlobalRank(Rule):
     def check(self, program: Program) -> Iterable[Finding]:
         from ddplint.program import devices, words
         from ddplint.program.values import Origin
+        from ddplint.repairs import gpu_index
 
         for use in devices.out_of_range(program):
             argument = use.event.arguments["index"]
@@ -37,4 +38,5 @@ class DeviceFromGlobalRank(Rule):
                 help=f"use the local rank: {use.local_rank}, or rank % torch.cuda.device_count()",
                 notes=words.chain(program, argument.value, "the index", origin),
                 counterexample=use.counterexample,
+                fix=gpu_index.fix(program, argument.value),
             )
