@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from failures import (
     Failure,
@@ -15,9 +15,19 @@ from failures import (
     one_gpu_for_all,
     raises,
     ranks_beyond_the_world,
+    too_few_gpus,
     world_of_one_host,
 )
-from launchers import Launcher, by_hand, mpirun, srun, srun_one_task, torchrun_c10d, torchrun_static
+from launchers import (
+    Launcher,
+    by_hand,
+    mpirun,
+    srun,
+    srun_one_task,
+    torchrun_c10d,
+    torchrun_port_29500,
+    torchrun_static,
+)
 
 
 @dataclass(frozen=True)
@@ -31,6 +41,10 @@ class Case:
     fails: Failure
     # What it does on one host as it is written; None: it trains.
     fails_alone: Failure | None = None
+    # How one host is started, if not in the same way.
+    alone: Launcher | None = None
+    # What the hosts lack when it fails; it trains on hosts that have it.
+    lacking: dict[str, str] = field(default_factory=dict)
     # How many of its processes get as far as the process group on each host.
     processes: int = 2
     # False: the fix is safe, ``--fix`` alone repairs it.
@@ -48,12 +62,13 @@ CASES = (
     Case("DDP102", "hardcoded_world_size", by_hand, world_of_one_host),
     Case("DDP102", "hardcoded_world_size_torchrun", torchrun_static, world_of_one_host),
     Case("DDP103", "localhost_master_addr", by_hand, hang, unsafe=False),
-    Case("DDP103", "localhost_master_addr_url", torchrun_static, hang, unsafe=False),
+    Case("DDP103", "localhost_master_addr_url", by_hand, hang, unsafe=False),
     Case("DDP103", "localhost_master_addr_option", by_hand, hang, unsafe=False),
     Case("DDP104", "manual_node_rank", by_hand, duplicate_ranks, unsafe=False),
     Case("DDP104", "manual_node_rank_slurm", srun_one_task, duplicate_ranks, unsafe=False),
+    Case("DDP105", "unchecked_gpu_count", by_hand, too_few_gpus, lacking={"STANDIN_GPUS": "1"}, unsafe=False),
     Case("DDP106", "incomplete_rendezvous_env", by_hand, raises("RANK expected"), fails_alone=raises("RANK expected")),
-    Case("DDP107", "hardcoded_master_port", torchrun_c10d, hang, unsafe=False),
+    Case("DDP107", "hardcoded_master_port", torchrun_c10d, hang, alone=torchrun_port_29500, unsafe=False),
     Case("DDP108", "bad_env_value", torchrun_static, no_model_written, fails_alone=no_model_written, unsafe=False),
     Case(
         "DDP108",

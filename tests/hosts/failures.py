@@ -63,6 +63,13 @@ def no_such_gpu(outcome: Outcome) -> None:
     assert outcome.ranks("report") == []
 
 
+def too_few_gpus(outcome: Outcome) -> None:
+    """One GPU a host, and two processes: the second dies in the middle of its start, on either host."""
+    assert outcome.output.count("RuntimeError: CUDA error: invalid device ordinal (GPU 1 of 1)") == 2
+    assert outcome.statuses == (1, 1)
+    assert outcome.ranks("report") == []
+
+
 def one_gpu_for_all(outcome: Outcome) -> None:
     """It trains here, where GPUs are made up; NCCL refuses two processes on one GPU. GPU 1 is never used."""
     assert outcome.ranks("report"), outcome.output

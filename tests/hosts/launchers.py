@@ -67,6 +67,12 @@ def torchrun_c10d(job: Job) -> list[Command]:
     return [torchrun(job, node, *meeting) for node in job.nodes]
 
 
+def torchrun_port_29500(job: Job) -> list[Command]:
+    """Where the launcher was told the port that stands in the script."""
+    [node] = job.nodes
+    return [torchrun(job, node, "--node-rank", "0", "--master-addr", "localhost", "--master-port", "29500")]
+
+
 def torchrun(job: Job, node: Machine, *meeting: str) -> Command:
     """torchrun's agent is the real one. Forked, its workers are forked from it in turn, by two options of its own."""
     words = [*python(job.fork), "-m", "torch.distributed.run", "--nnodes", str(job.nnodes), "--nproc-per-node", "2"]

@@ -21,12 +21,19 @@ from network import SCRIPTS, Network
 from repair import findings, repair
 from training import assert_own_gpus, assert_trained, same_result
 
+from ddplint.rules import registry
+
 pytestmark = [pytest.mark.torch, pytest.mark.hosts]
+
+
+def test_every_fix_has_a_case() -> None:
+    fixable = {rule.code for rule in registry().values() if rule.code.startswith("DDP1") and rule.fix}
+    assert {case.code for case in CASES} == fixable
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A case, its script in a folder of its own, and where it is run."""
+    """A case, a copy of its script, and where it is run."""
 
     case: Case
     script: Path
@@ -34,9 +41,11 @@ class Trial:
     environment: dict[str, str]
 
     def run(self, script: Path, nnodes: int, fails: bool = False) -> Outcome:
-        job = Job(self.hosts, script, nnodes, environment=self.environment)
-        folder = script.parent / f"{nnodes}-hosts"
-        return launch(self.case.launcher(job), folder, claims=self.case.processes * nnodes if fails else 0)
+        lacking = self.case.lacking if fails else {}
+        job = Job(self.hosts, script, nnodes, environment=self.environment | lacking)
+        launcher = self.case.alone if nnodes == 1 and self.case.alone else self.case.launcher
+        claims = self.case.processes * nnodes if fails else 0
+        return launch(launcher(job), script.parent / f"{nnodes}-hosts", claims)
 
 
 @pytest.fixture(params=CASES, ids=[case.script for case in CASES])

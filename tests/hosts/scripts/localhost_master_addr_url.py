@@ -1,10 +1,11 @@
-"""Fit a sine under torchrun, or alone; the processes meet at a URL."""
+"""Fit a sine on several machines, each with NODE_RANK and NNODES; the processes meet at a URL."""
 
 import os
 
 import standin
 import torch
 import torch.distributed as dist
+import torch.multiprocessing as mp
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel as DDP
 from torch.utils.data import DataLoader, TensorDataset
@@ -16,10 +17,9 @@ def points():
     return TensorDataset(inputs, inputs.sum(dim=1, keepdim=True).sin())
 
 
-def main():
-    rank = int(os.environ.get("RANK", 0))
-    world_size = int(os.environ.get("WORLD_SIZE", 1))
-    local_rank = int(os.environ.get("LOCAL_RANK", 0))
+def train(local_rank, gpus):
+    rank = int(os.environ.get("NODE_RANK", 0)) * gpus + local_rank
+    world_size = int(os.environ.get("NNODES", 1)) * gpus
     dist.init_process_group("nccl", init_method="tcp://localhost:29511", rank=rank, world_size=world_size)
     torch.cuda.set_device(local_rank)
     torch.manual_seed(0)
@@ -45,4 +45,5 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    gpus = torch.cuda.device_count()
+    mp.spawn(train, args=(gpus,), nprocs=gpus)
