@@ -5,32 +5,21 @@ What is not accepted as a whole is tried one by one, and what is not accepted th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from ddplint.checking import Check
-from ddplint.findings import Applicability, Edit, Finding, Span
+from ddplint.findings import Applicability, Finding
 from ddplint.fixes.acceptance import Objection, objections, still_reported
-from ddplint.fixes.edits import Lines, Replacement, Taken, UnusableEditError, applied, consistent
+from ddplint.fixes.candidates import Candidate, candidates, together
+from ddplint.fixes.edits import Taken, applied
 from ddplint.fixes.texts import UnusableTextError, changed_module
 from ddplint.program.module import Module
 from ddplint.sources import Source
 
 ROUNDS = 100
 """After so many rounds something is wrong with a rule."""
-
-_Key = tuple[tuple[str, Edit], ...]
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A fix that may be applied: its title, its edits by file, and all findings that it repairs."""
-
-    title: str
-    edits: Mapping[str, tuple[Replacement, ...]]
-    findings: tuple[Finding, ...]
-    identity: tuple[object, ...]
 
 
 @dataclass(frozen=True)
@@ -82,19 +71,15 @@ class Repair:
 def repair(check: Check, unsafe: bool) -> Repair:
     """Apply the safe fixes, and with ``unsafe`` the others too, until there is nothing left to apply."""
     loop = _Loop(check, unsafe)
+    chosen = loop.choose()
     for _ in range(ROUNDS):
-        chosen = loop.choose()
         if not chosen:
             break
         loop.round(chosen)
-    stuck = {finding.code for candidate in loop.choose() for finding in candidate.findings}
+        chosen = loop.choose()
+    stuck = {finding.code for candidate in chosen for finding in candidate.findings}
     return Repair(
-        loop.check,
-        unsafe,
-        loop.before,
-        tuple(loop.applied),
-        tuple(loop.refused.values()),
-        tuple(sorted(stuck)),
+        loop.check, unsafe, loop.before, tuple(loop.applied), tuple(loop.refused.values()), tuple(sorted(stuck))
     )
 
 
@@ -109,73 +94,25 @@ class _Loop:
 
     def __init__(self, check: Check, unsafe: bool) -> None:
         self.check = check
-        self.levels = {Applicability.SAFE, Applicability.UNSAFE} if unsafe else {Applicability.SAFE}
+        self.levels = (Applicability.SAFE, Applicability.UNSAFE) if unsafe else (Applicability.SAFE,)
         self.before: dict[str, Module] = {}
         self.applied: list[Applied] = []
         self.refused: dict[tuple[object, ...], Refused] = {}
         self.parsed: dict[tuple[str, str], Module] = {}
 
-    # -- what to apply ------------------------------------------------------------------------------------------
-
     def choose(self) -> list[Candidate]:
-        """The fixes of this round, in the order of the findings; those that overlap with one of them wait."""
-        taken: dict[str, Taken] = {}
-        chosen = []
-        for candidate in self.candidates():
-            files = [(taken.setdefault(path, Taken()), edits) for path, edits in candidate.edits.items()]
-            if all(file.fits(edits) for file, edits in files):
-                for file, edits in files:
-                    file.add(edits)
-                chosen.append(candidate)
-        return chosen
-
-    def candidates(self) -> Iterator[Candidate]:
-        """Every fix once, with all findings that carry it."""
-        lines: dict[str, Lines] = {}
-        wanted: dict[_Key, list[Finding]] = {}
-        for finding in self.check.findings:
-            fix = finding.fix
-            if fix is not None and fix.edits and fix.applicability in self.levels and not finding.suppressed:
-                key = tuple(sorted(((edit.path or finding.path, edit) for edit in fix.edits), key=_place))
-                wanted.setdefault(tuple((path, Edit(edit.span, edit.text)) for path, edit in key), []).append(finding)
-        for key, findings in wanted.items():
-            fix = findings[0].fix
-            assert fix is not None
-            edits: dict[str, list[Replacement]] = {}
-            problem = None
-            for path, edit in key:
-                module = self.check.module(path)
-                if module is None:
-                    problem = f"{path} was not read"
-                    break
-                if path not in lines:
-                    lines[path] = Lines(module.source.text, module.source.newline)
-                try:
-                    edits.setdefault(path, []).append(lines[path].replacement(edit))
-                except UnusableEditError as error:
-                    problem = f"in {path} {error}"
-                    break
-            if problem is None and not all(map(consistent, edits.values())):
-                problem = "its edits overlap"
-            identity = (
-                fix.title,
-                *((finding.path, finding.code) for finding in findings),
-                *((path, edit.text, lines[path].text[edit.start : edit.end]) for path in edits for edit in edits[path]),
-            )
-            if identity in self.refused:
-                continue
-            candidate = Candidate(
-                fix.title, {path: tuple(found) for path, found in edits.items()}, tuple(findings), identity
-            )
-            if problem is None:
-                yield candidate
+        """The fixes of the next round. What was refused stays so, at the place where it is now, if it still is one."""
+        wanted: list[Candidate] = []
+        refused: dict[tuple[object, ...], Refused] = {}
+        for candidate in candidates(self.check, self.levels):
+            known = self.refused.get(candidate.identity)
+            reason = known.reason if known else candidate.problem
+            if reason is None:
+                wanted.append(candidate)
             else:
-                self.refuse(candidate, problem)
-
-    def refuse(self, candidate: Candidate, reason: str) -> None:
-        self.refused[candidate.identity] = Refused(candidate.findings[0], candidate.title, reason)
-
-    # -- applying -----------------------------------------------------------------------------------------------
+                refused[candidate.identity] = Refused(candidate.findings[0], candidate.title, reason)
+        self.refused = refused
+        return together(wanted)
 
     def round(self, chosen: Sequence[Candidate]) -> None:
         """Apply all of them; where that does not hold, one after the other."""
@@ -200,7 +137,7 @@ class _Loop:
                 good.append(candidate)
                 check = trial
             else:
-                self.refuse(candidate, trial[0].reason)
+                self.refused[candidate.identity] = Refused(candidate.findings[0], candidate.title, trial[0].reason)
         self.accept(check, good)
 
     def attempt(
@@ -242,7 +179,3 @@ class _Loop:
             self.applied.append(Applied(fix.title, fix.findings, tuple(fix.edits)))
         self.check = check
         self.parsed.clear()
-
-
-def _place(edit: tuple[str, Edit]) -> tuple[str, Span]:
-    return edit[0], edit[1].span
