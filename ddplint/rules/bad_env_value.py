@@ -24,6 +24,7 @@ class BadEnvValue(Rule):
     def check(self, program: Program) -> Iterable[Finding]:
         from ddplint.program import textual, words
         from ddplint.program.values import Origin
+        from ddplint.repairs import environment_values
 
         for event, kind in textual.bad_stores(program):
             argument = event.arguments["value"]
@@ -32,6 +33,7 @@ class BadEnvValue(Rule):
                 Origin(event.module, argument.node),
                 f"{event.name} is set to {_article(kind)}: os.environ takes only strings and raises TypeError",
                 help=f"write str({words.code(Origin(event.module, argument.node), 40)})",
+                fix=environment_values.stored(program, event),
             )
         for event, name, default in textual.mixed(program):
             origin = Origin(event.module, event.node)
@@ -50,6 +52,7 @@ class BadEnvValue(Rule):
                 help="convert it first: int(os.environ[...])"
                 if not name.startswith("--")
                 else "declare it with type=int",
+                fix=environment_values.read(program, event),
             )
 
 
