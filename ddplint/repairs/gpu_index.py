@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import libcst as cst
 
@@ -12,13 +11,11 @@ from ddplint.findings import Applicability, Fix
 from ddplint.program import launchers
 from ddplint.program.events import Event
 from ddplint.program.imports import dotted_name
-from ddplint.program.module import Module
 from ddplint.program.program import Program
-from ddplint.program.values import EnvHas, EnvVar, Op, Origin, Symbol, Value, walk
-from ddplint.program.walk import children
+from ddplint.program.values import EnvHas, EnvVar, Op, Value, walk
 from ddplint.repairs import callees
-from ddplint.repairs.declarations import around
 from ddplint.repairs.draft import Draft, NoPlaceError, names_bound_in
+from ddplint.repairs.gpu_uses import Target, assigned, body_of, home, indices, only_with_gpus, target_at
 from ddplint.repairs.uses import Kind, calls_around, kind, uses_in
 
 _STARTED_BY_TORCHRUN = re.compile(r"\btorchrun\b|torch\.distributed\.run\b")
@@ -32,15 +29,6 @@ _DEVICE_CALLS = frozenset(("to", "cuda", "format", "DDP", "DistributedDataParall
 _SOMETIMES = (cst.IfExp, cst.Lambda, cst.BooleanOperation, cst.BaseComp)
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """An expression that is the index, in its function (None at the top level), and the nodes around it."""
-
-    origin: Origin
-    function: cst.FunctionDef | None
-    around: tuple[cst.CSTNode, ...]
-
-
 def fix(program: Program, index: Value) -> Fix | None:
     """Every use of ``index`` as a GPU number, on one node the same number as before."""
     events = [event for event in program.events("device") if event.arguments["index"].value.id == index.id]
@@ -48,7 +36,7 @@ def fix(program: Program, index: Value) -> Fix | None:
     try:
         targets = list(_targets(program, events))
         told = _local_rank_is_there(program, index) and _always_this(program, events, index)
-        if not told and not _only_with_gpus(program, events):
+        if not told and not only_with_gpus(program, events):
             return None  # a node without GPUs has no remainder
         for function in dict.fromkeys(target.function for target in targets):
             _write(program, draft, [target for target in targets if target.function is function], told, events)
@@ -95,34 +83,14 @@ def _always_this(program: Program, events: Sequence[Event], index: Value) -> boo
     )
 
 
-def _only_with_gpus(program: Program, events: Sequence[Event]) -> bool:
-    """Whether the index is never computed on a machine without GPUs."""
-    asks = any(
-        isinstance(part, Symbol) and part.name == "cuda_available"
-        for run in program.runs
-        for check in run.checks
-        for part in walk(check)
-    )
-    lazily = [event for event in events if event.name == "torch.device"]
-    return not asks or all(_asked(event) for event in lazily)
-
-
-def _asked(event: Event) -> bool:
-    return any(
-        isinstance(part, Symbol) and part.name == "cuda_available"
-        for condition, _ in (event.path.items() if event.path else ())
-        for part in walk(condition)
-    )
-
-
 # -- where ------------------------------------------------------------------------------------------------------
 
 
-def _targets(program: Program, events: Sequence[Event]) -> Iterator[_Target]:
+def _targets(program: Program, events: Sequence[Event]) -> Iterator[Target]:
     seen: set[int] = set()
     for event in events:
-        for node in _indices(event):
-            found = _target(event.module, node)
+        for node in indices(event):
+            found = target_at(event.module, node)
             same = [found] if not isinstance(node, (cst.Name, cst.Attribute)) else [found, *_elsewhere(found)]
             for target in same:
                 if id(target.origin.node) not in seen:
@@ -130,112 +98,26 @@ def _targets(program: Program, events: Sequence[Event]) -> Iterator[_Target]:
                     yield target
 
 
-def _target(module: Module, node: cst.CSTNode) -> _Target:
-    piece = module.positions.statement_line(node)
-    if piece is None:
-        raise NoPlaceError("an index that stands nowhere")
-    functions = [one for one in piece.around if isinstance(one, cst.FunctionDef)]
-    return _Target(Origin(module, node), functions[-1] if functions else None, around(Origin(module, node)))
-
-
-def _indices(event: Event) -> Iterator[cst.CSTNode]:
-    """The expressions that are the index in the argument of an event: the argument, or what a string has of it."""
-    node = event.arguments["index"].node
-    written = node
-    if isinstance(node, cst.Name):
-        assigned = list(_assigned(event.module, node))
-        texts = [one for value in assigned for one in _texts(value)]
-        if texts:
-            if len(assigned) > 1:
-                raise NoPlaceError("a device that is chosen in several places")
-            yield from (index for text in texts for index in _in_text(text))
-            return
-        if "device" in node.value:
-            raise NoPlaceError("a device that comes from somewhere else")
-    texts = list(_texts(written))
-    if texts:
-        yield from (index for text in texts for index in _in_text(text))
-    elif isinstance(written, cst.IfExp):
-        raise NoPlaceError("an index under a condition")
-    else:
-        yield written
-
-
-def _texts(node: cst.CSTNode) -> Iterator[cst.BaseExpression]:
-    """The strings that an expression may be."""
-    if isinstance(node, cst.IfExp):
-        yield from _texts(node.body)
-        yield from _texts(node.orelse)
-    elif isinstance(node, cst.FormattedString):
-        yield node
-    elif isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute):
-        if node.func.attr.value == "format":
-            yield node
-        elif dotted_name(node.func) == "torch.device" and node.args:
-            yield from _texts(node.args[0].value)
-    if isinstance(node, cst.BinaryOperation) and isinstance(node.left, cst.SimpleString):
-        yield node
-
-
-def _in_text(node: cst.BaseExpression) -> Iterator[cst.CSTNode]:
-    """The index in ``f"cuda:{rank}"``, ``"cuda:" + str(rank)``, ``"cuda:%d" % rank``, ``"cuda:{}".format(rank)``."""
-    if isinstance(node, cst.FormattedString):
-        parts = [part for part in node.parts if isinstance(part, cst.FormattedStringExpression)]
-        if len(parts) == 1:
-            yield parts[0].expression
-            return
-    elif isinstance(node, cst.BinaryOperation):
-        right = node.right
-        if isinstance(node.operator, cst.Modulo) and not isinstance(right, (cst.Tuple, cst.Dict)):
-            yield right
-            return
-        if isinstance(right, cst.Call) and isinstance(right.func, cst.Name) and right.func.value == "str":
-            yield right.args[0].value
-            return
-    elif isinstance(node, cst.Call) and len(node.args) == 1:
-        yield node.args[0].value
-        return
-    raise NoPlaceError("a device in a string of its own making")
-
-
-def _assigned(module: Module, name: cst.Name) -> Iterator[cst.BaseExpression]:
-    """What is assigned to a name in its function, or at the top level."""
-    stack: list[cst.CSTNode] = list(_body(module, _target(module, name).function))
-    while stack:
-        node = stack.pop()
-        if isinstance(node, (cst.FunctionDef, cst.ClassDef)):
-            continue
-        if isinstance(node, cst.Assign):
-            for target in node.targets:
-                if isinstance(target.target, cst.Name) and target.target.value == name.value:
-                    yield node.value
-        stack.extend(children(node))
-
-
-def _body(module: Module, function: cst.FunctionDef | None) -> Sequence[cst.CSTNode]:
-    return module.tree.body if function is None else function.body.body
-
-
-def _elsewhere(target: _Target) -> Iterator[_Target]:
+def _elsewhere(target: Target) -> Iterator[Target]:
     """Where else the same name is a GPU in the same function: ``map_location=f"cuda:{rank}"``."""
     module, node = target.origin
     assert isinstance(node, (cst.Name, cst.Attribute))
-    if isinstance(node, cst.Name) and len(list(_assigned(module, node))) > 1:
+    if isinstance(node, cst.Name) and len(list(assigned(module, node))) > 1:
         return
-    for use in uses_in(_body(module, target.function), dotted_name(node)):
+    for use in uses_in(body_of(module, target.function), dotted_name(node)):
         names = [callees.dotted(module, call, target.function) for call in calls_around(use)]
         if kind(use, names) is not Kind.LOCAL:
             continue
         in_text = any(isinstance(one, cst.FormattedString) for one in use.around)
         innermost = names[0] if names else ""
         if in_text or innermost.startswith("torch.") or innermost.rpartition(".")[2] in _DEVICE_CALLS:
-            yield _target(module, use.node)
+            yield target_at(module, use.node)
 
 
 # -- what to write ----------------------------------------------------------------------------------------------
 
 
-def _write(program: Program, draft: Draft, targets: Sequence[_Target], told: bool, events: Sequence[Event]) -> None:
+def _write(program: Program, draft: Draft, targets: Sequence[Target], told: bool, events: Sequence[Event]) -> None:
     """The uses in one function: a known local rank by its name, else the expression, once if it is used often."""
     first = min(targets, key=lambda target: program.span(target.origin))
     known = _known_local_rank(program, first) if told else None
@@ -262,20 +144,22 @@ def _write(program: Program, draft: Draft, targets: Sequence[_Target], told: boo
             draft.replace(target.origin, code)
 
 
-def _steady(program: Program, first: _Target) -> bool:
+def _steady(program: Program, first: Target) -> bool:
     """Whether a variable can be made before the first use: the name is free, and the use is certain to come."""
     if "local_rank" in first.origin.module.words or any(isinstance(node, _SOMETIMES) for node in first.around):
         return False
     piece = first.origin.module.positions.statement_line(first.origin.node)
-    body = _body(first.origin.module, first.function)
+    body = body_of(first.origin.module, first.function)
     return piece is not None and any(piece.root is statement for statement in body)
 
 
-def _known_local_rank(program: Program, first: _Target) -> str | None:
+def _known_local_rank(program: Program, first: Target) -> str | None:
     """A variable that was made from LOCAL_RANK above the use."""
     module = first.origin.module
     line = module.positions.line(first.origin.node)
-    bodies = [_body(module, None)] if first.function is None else [_body(module, first.function), _body(module, None)]
+    bodies = (
+        [body_of(module, None)] if first.function is None else [body_of(module, first.function), body_of(module, None)]
+    )
     for body in bodies:
         for statement in body:
             if not (isinstance(statement, cst.SimpleStatementLine) and len(statement.body) == 1):
@@ -296,22 +180,15 @@ def _rebinds(function: cst.FunctionDef, name: str) -> bool:
     return name in names_bound_in(function)
 
 
-def _local_rank(draft: Draft, target: _Target, quote: str) -> str:
+def _local_rank(draft: Draft, target: Target, quote: str) -> str:
     return f"int({draft.name(target.origin, 'os.environ')}[{quote}LOCAL_RANK{quote}])"
 
 
-def _remainder(draft: Draft, target: _Target, events: Sequence[Event]) -> str:
+def _remainder(draft: Draft, target: Target, events: Sequence[Event]) -> str:
     text = draft.text(target.origin)
     if "\n" in text:
         raise NoPlaceError("an index over several lines")
     if not isinstance(target.origin.node, _ATOMS):
         text = f"({text})"
-    kinds = {
-        found[1]
-        for event in events
-        if isinstance(event.node, cst.Call)
-        if (found := re.match(r"torch\.(accelerator|npu|xpu)\.", dotted_name(event.node.func)))
-    }
-    home = kinds.pop() if len(kinds) == 1 else "cuda"
-    count = draft.name(target.origin, f"torch.{home}.device_count", "torch")
+    count = draft.name(target.origin, f"torch.{home(events)}.device_count", "torch")
     return f"{text} % {count}()"
