@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ddplint.program.module import Module
     from ddplint.rules import Rule
     from ddplint.settings import Settings
+    from ddplint.suppressions import Suppressions
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class Check:
     unusable: tuple[Finding, ...] = ()
     failures: tuple[Failure, ...] = ()
     found: frozenset[str] = frozenset()
+    comments: dict[str, Suppressions] = field(default_factory=dict, repr=False)  # by text, so that none is read twice
 
     # -- what was found -----------------------------------------------------------------------------------------
 
@@ -92,7 +94,9 @@ class Check:
             from ddplint.rules import registry
 
             judged = functools.partial(self._judged, path)
-            for finding in suppressions.apply(findings, suppressions.find(text), registry(), path, judged):
+            if text not in self.comments:
+                self.comments[text] = suppressions.find(text)
+            for finding in suppressions.apply(findings, self.comments[text], registry(), path, judged):
                 if finding.code != "DDP001":
                     yield finding
                 elif path in self.files and self.settings.enabled("DDP001", path):
@@ -187,7 +191,14 @@ class Check:
         )
         changed = {module.path: module.source for module in modules if module.path in self.files}
         return Check(
-            self.settings, {**self.files, **changed}, projects, verdicts, self.unusable, self.failures, self.found
+            self.settings,
+            {**self.files, **changed},
+            projects,
+            verdicts,
+            self.unusable,
+            self.failures,
+            self.found,
+            self.comments,
         )
 
 
