@@ -40,7 +40,7 @@ class Verdict:
     failures: tuple[Failure, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Check:
     """The files of one run, and what was found in them.
 
@@ -55,7 +55,7 @@ class Check:
     unusable: tuple[Finding, ...] = ()
     failures: tuple[Failure, ...] = ()
     found: frozenset[str] = frozenset()
-    comments: dict[str, Suppressions] = field(default_factory=dict, repr=False)  # by text, so that none is read twice
+    comments: dict[str, Suppressions] = field(default_factory=dict)  # by text, so that none is read twice
 
     # -- what was found -----------------------------------------------------------------------------------------
 

@@ -80,10 +80,12 @@ def _left(findings: list[Finding], fixes: Repair) -> str:
     levels = Counter(_level(finding) for finding in findings)
     unsafe = 0 if fixes.unsafe else levels[Applicability.UNSAFE]
     failed = sum(levels[level] for level in _levels(fixes.unsafe))
-    none = len(findings) - unsafe - failed
+    shown_only = levels[Applicability.DISPLAY]
+    none = levels[None]
     parts = [
         (unsafe, "with an unsafe fix (--unsafe-fixes)"),
         (failed, "with a fix that was left out"),
+        (shown_only, "with a fix that is never applied"),
         (none, "without a fix"),
     ]
     parts = [part for part in parts if part[0]]
