@@ -15,10 +15,14 @@ from ddplint.program.values import Const, Input, Op, Symbol, Value, walk
 
 @dataclass(frozen=True, slots=True)
 class Unchecked:
-    """A start of processes whose count nothing checks; ``available_only``: only ``is_available()`` is asked."""
+    """A start of processes whose count nothing checks; ``available_only``: only ``is_available()`` is asked.
+
+    ``users`` is where the processes take the GPU of their index.
+    """
 
     event: Event
     available_only: bool
+    users: tuple[Event, ...]
 
 
 def unchecked(program: Program) -> Iterator[Unchecked]:
@@ -33,7 +37,7 @@ def unchecked(program: Program) -> Iterator[Unchecked]:
             if not users or _checked(run, count.value):
                 continue
             asked = all(_asks_available(other) for other in users) or _asks_available(event)
-            yield Unchecked(event, asked)
+            yield Unchecked(event, asked, tuple(users))
 
 
 def _typed(count: Value) -> bool:
