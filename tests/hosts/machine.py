@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 # DDP imports torch._dynamo when the first model is wrapped, which takes nearly as long as torch itself.
-WARM = ("numpy", "torch", "torch._dynamo", "torch.distributed.launcher.api", "torch.utils.data.distributed")
+WARM = ("torch", "torch._dynamo", "torch.distributed.launcher.api", "torch.utils.data.distributed")
 
 
 def serve(folder: Path) -> None:

@@ -28,6 +28,7 @@ import hashlib
 import json
 import os
 import socket
+import struct
 import sys
 from typing import Any
 
@@ -54,14 +55,14 @@ def record(event: str, **facts: Any) -> None:
 def report(model: torch.nn.Module, loss: torch.Tensor) -> None:
     """Write down what this process trained: its rank, the loss of its last batch, and every parameter."""
     joined = dist.is_initialized()
-    values = torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+    values = torch.cat([parameter.detach().flatten() for parameter in model.parameters()]).tolist()
     record(
         "report",
         rank=dist.get_rank() if joined else 0,
         world_size=dist.get_world_size() if joined else 1,
         loss=loss.item(),
-        parameters=values.tolist(),
-        digest=hashlib.sha256(values.numpy().tobytes()).hexdigest(),
+        parameters=values,
+        digest=hashlib.sha256(struct.pack(f"{len(values)}f", *values)).hexdigest(),
     )
 
 
