@@ -115,6 +115,7 @@ _GROUP_WORDS = frozenset("rank src dst group_rank".split())
 # What is around an expression without changing what it is about.
 _PASSES = (
     cst.Arg,
+    cst.ComparisonTarget,
     cst.Element,
     cst.FormattedStringExpression,
     cst.Index,
@@ -222,6 +223,8 @@ def _of_comparison(node: cst.Comparison, child: cst.CSTNode) -> Kind:
         code = cst.Module([]).code_for_node(other)
         if code in ("-1", "None") or "-1" in code:
             return Kind.UNKNOWN
+        if "device_count" in code:
+            return Kind.LOCAL
     return Kind.GLOBAL
 
 
