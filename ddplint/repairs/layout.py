@@ -9,6 +9,8 @@ from ddplint.program.module import Module
 from ddplint.sources import split_lines
 
 _STRING = re.compile(r"""'[^'"\n]*'|"[^'"\n]*\"""")
+# Comments and docstrings have no say in which quotes a file uses, and no string inside an f-string has a choice.
+_WRITTEN = re.compile(r"""\"{3}|'{3}|#.*|'[^'\n]*'|"[^"\n]*\"""")
 _SHORTEST = 88  # what formatters use today; many files with shorter lines have no limit in mind at all
 
 
@@ -23,7 +25,7 @@ class Layout:
     @cached_property
     def quote(self) -> str:
         """The quote that most strings of the file are written in."""
-        firsts = [found[0] for found in _STRING.findall(self.text)]
+        firsts = [found[0] for found in _WRITTEN.findall(self.text) if found not in ('"""', "'''")]
         return "'" if firsts.count("'") > firsts.count('"') else '"'
 
     @cached_property
