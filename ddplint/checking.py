@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ddplint.findings import Applicability, Finding, InternalError, Position
-from ddplint.sources import Source, SourceError, from_bytes, read_bytes
+from ddplint.sources import Source, SourceError, from_bytes, may_suppress, read_bytes
 
 if TYPE_CHECKING:
     from ddplint.findings import Fix
@@ -87,7 +87,7 @@ class Check:
         for path, findings in by_path.items():
             # A helper module that was not named on the command line may hide findings in it too.
             text = self._text(path)
-            if text is None:
+            if text is None or not may_suppress(text):
                 yield from findings
                 continue
             from ddplint import suppressions

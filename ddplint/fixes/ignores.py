@@ -10,7 +10,7 @@ from ddplint.fixes.edits import Lines, applied
 from ddplint.fixes.loop import Applied, Refused, Repair
 from ddplint.fixes.texts import UnusableTextError, changed_module
 from ddplint.program.module import Module
-from ddplint.suppressions import placed
+from ddplint.suppressions.placement import placed
 
 _TITLE = "write a suppression"
 

@@ -6,7 +6,7 @@ The order of use keeps a tree without distributed code cheap: :func:`discover`, 
 
 from ddplint.sources.discovery import Discovery, Found, discover, left_out
 from ddplint.sources.patterns import Patterns
-from ddplint.sources.prefilter import mentions_distributed
+from ddplint.sources.prefilter import may_suppress, mentions_distributed
 from ddplint.sources.text import Source, SourceError, SourceKind, from_bytes, read, read_bytes, split_lines
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "discover",
     "from_bytes",
     "left_out",
+    "may_suppress",
     "mentions_distributed",
     "read",
     "read_bytes",

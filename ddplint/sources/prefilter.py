@@ -8,6 +8,8 @@ loses findings. A helper module that is skipped here is still read when a script
 
 from __future__ import annotations
 
+import re
+
 # Without torch in the file: what configures torch from outside (options, launch wrappers, the environment), and
 # comments that suppress findings, which must be seen to be called unused.
 _WITHOUT_TORCH = (
@@ -50,6 +52,9 @@ _WITH_TORCH = (
 )
 
 
+_SUPPRESSION = re.compile("ddplint|noqa", re.IGNORECASE)
+
+
 def mentions_distributed(data: bytes) -> bool:
     """Whether a file has anything to do with ddplint. Generous: a yes only means that it is worth parsing.
 
@@ -58,6 +63,11 @@ def mentions_distributed(data: bytes) -> bool:
     if b"torch" in data:
         return any(needle in data for needle in _WITH_TORCH) or _beyond_torch(data)
     return _beyond_torch(data)
+
+
+def may_suppress(text: str) -> bool:
+    """Whether a text can hold a comment that suppresses findings; most files have none."""
+    return _SUPPRESSION.search(text) is not None
 
 
 def _beyond_torch(data: bytes) -> bool:

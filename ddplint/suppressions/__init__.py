@@ -12,6 +12,5 @@ Rules go by code, name, beginning of a code or ``ALL``; without any, ``ignore``,
 
 from ddplint.suppressions.comments import Item, Suppression, Suppressions, find
 from ddplint.suppressions.judging import apply
-from ddplint.suppressions.placement import placed
 
-__all__ = ["Item", "Suppression", "Suppressions", "apply", "find", "placed"]
+__all__ = ["Item", "Suppression", "Suppressions", "apply", "find"]

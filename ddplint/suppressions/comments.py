@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ddplint.findings import Position, Span
 from ddplint.settings.selectors import suggestion
-from ddplint.sources import split_lines
+from ddplint.sources import may_suppress, split_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,8 @@ class Suppressions:
 
 def find(source_text: str) -> Suppressions:
     """Read the suppressions of a file; of one that does not tokenize, those before the place where it fails."""
-    if not _MAYBE.search(source_text):
+    # The tokenizer takes as long as the parser.
+    if not may_suppress(source_text):
         return Suppressions()
     lines = split_lines(source_text)
     directives: list[Suppression] = []
@@ -70,8 +71,6 @@ def find(source_text: str) -> Suppressions:
 
 
 _FORMS = ("noqa", "ignore", "disable", "enable", "skip-file")
-# Most files have none, and the tokenizer takes as long as the parser.
-_MAYBE = re.compile(r"ddplint|noqa", re.IGNORECASE)
 _WORD = re.compile(r"[\w-]+")
 _CODE = r"[A-Z]+[0-9]+"
 _DIRECTIVE = re.compile(
