@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 
 import libcst as cst
@@ -122,6 +123,14 @@ class Draft:
             raise NoPlaceError("a comment would be lost")
         if text != old:
             self._edits.append(Edit(span, text, origin.module.path))
+
+    def rename_strings(self, module: Module, old: str, new: str) -> None:
+        """Write ``new`` in every string of a file that says ``old`` and nothing else."""
+        pattern = re.compile(rf"""(?<=['"]){re.escape(old)}(?=['"])""")
+        for number, line in enumerate(self.layout(module).lines, start=1):
+            for found in pattern.finditer(line):
+                start, end = Position(number, found.start() + 1), Position(number, found.end() + 1)
+                self._edits.append(Edit(Span(start, end), new, module.path))
 
     def append_argument(self, call: Origin, code: str) -> None:
         """One more argument at the end of a call."""

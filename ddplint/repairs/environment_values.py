@@ -18,7 +18,7 @@ from ddplint.repairs.draft import Draft, NoPlaceError
 def stored(program: Program, event: Event) -> Fix | None:
     """``os.environ["RANK"] = str(rank)``; None where nothing may be stored at all."""
     argument = event.arguments["value"]
-    if any(leaf.type == "none" for leaf in _leaves(argument.value)):
+    if any(leaf.type == "none" for leaf in leaves(argument.value)):
         return None  # str(None) would be stored where a TypeError said so
     place = Origin(event.module, argument.node)
     if isinstance(argument.value, Input) and argument.value.spec is not None and argument.value.spec.default is None:
@@ -53,10 +53,10 @@ def read(program: Program, event: Event) -> Fix | None:
         variable, other = _sides(event)
         if variable is None:
             return None
-        if all(_converts(leaf) for leaf in _leaves(value)):
+        if all(_converts(leaf) for leaf in leaves(value)):
             draft.replace_text(variable, f"int({draft.text(variable)})")
             return draft.fix(Applicability.SAFE, "Convert the string to a number")
-        if event.name in ("eq", "ne") and other is not None and all(_is_text(leaf) for leaf in _leaves(value)):
+        if event.name in ("eq", "ne") and other is not None and all(_is_text(leaf) for leaf in leaves(value)):
             draft.replace(other, f'"{draft.text(other)}"')
             return draft.fix(Applicability.SAFE, "Compare with a string")
     except NoPlaceError:
@@ -64,10 +64,11 @@ def read(program: Program, event: Event) -> Fix | None:
     return None
 
 
-def _leaves(value: Value) -> Iterator[Value]:
+def leaves(value: Value) -> Iterator[Value]:
+    """The values that a value may be, over its choices."""
     if isinstance(value, Choice):
-        yield from _leaves(value.then)
-        yield from _leaves(value.other)
+        yield from leaves(value.then)
+        yield from leaves(value.other)
     else:
         yield value
 

@@ -23,7 +23,7 @@ class SchedulerVariableMisuse(Rule):
 
     def check(self, program: Program) -> Iterable[Finding]:
         from ddplint.program import launchers, misuse
-        from ddplint.repairs import topology
+        from ddplint.repairs import slurm, topology
 
         for group in program.judged_groups:
             for what, argument, wanted in (
@@ -57,6 +57,7 @@ class SchedulerVariableMisuse(Rule):
                 origin,
                 f"{variable.name} {problem}: as the master address it cannot be reached",
                 help="expand the list and take its first host: scontrol show hostnames $SLURM_STEP_NODELIST | head -n1",
+                fix=slurm.first_host(program, variable, origin),
             )
         for name, known, origin in misuse.misspelled(program):
             yield program.finding(
@@ -64,4 +65,5 @@ class SchedulerVariableMisuse(Rule):
                 origin,
                 f"Slurm sets no variable {name}: the read fails, or always takes its default",
                 help=f"use {known}",
+                fix=slurm.real_name(program, name, known),
             )
