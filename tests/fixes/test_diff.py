@@ -12,6 +12,7 @@ from typing import NoReturn
 import pytest
 from toys import HEAD, checked, toy
 
+from ddplint.cli import main
 from ddplint.fixes import diff, repair, save
 
 Choose = Callable[..., None]
@@ -80,3 +81,22 @@ def test_a_link_is_patched_where_it_leads(rules: Choose, patch: str) -> None:
     subprocess.run([patch, "-p1"], input=text, check=True, capture_output=True)
     assert os.path.islink("link.py")
     assert Path("link.py").read_bytes() == H + b"x = b\n"
+
+
+def test_the_same_for_real_scripts(patch: str, folder: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    fixtures = Path(__file__).parents[1] / "fixtures"
+    scripts = {
+        f"{side}/{path.relative_to(fixtures)}": path.read_bytes()
+        for side in ("patched", "fixed")
+        for path in fixtures.rglob("broken*.py")
+    }
+    write(scripts, folder)
+    os.chdir(folder / "patched")
+    assert main(["--diff", "--unsafe-fixes", "--quiet"]) == 1
+    text = capfdbinary.readouterr().out
+    subprocess.run([patch, "-p1"], input=text, check=True, stdout=subprocess.DEVNULL)
+    os.chdir(folder / "fixed")
+    main(["--fix-only", "--unsafe-fixes"])
+    assert contents(folder / "patched") == contents(folder / "fixed")
+    changed = [name for name, data in contents(folder / "fixed").items() if scripts[f"fixed/{name}"] != data]
+    assert len(changed) > 10
