@@ -35,13 +35,17 @@ def code_fields(kind: type[cst.CSTNode]) -> tuple[str, ...]:
 
 def children(node: cst.CSTNode) -> list[cst.CSTNode]:
     """The parts of a node that hold code."""
+    parts = _parts(type(node))
+    if parts is None:
+        return []
     found: list[cst.CSTNode] = []
-    for name in code_fields(type(node)):
-        part = getattr(node, name)
-        if isinstance(part, cst.CSTNode):
-            found.append(part)
-        elif type(part) is tuple or type(part) is list:
+    for part in parts(node):
+        if part.__class__ in _NOT_CODE:
+            continue
+        if part.__class__ is tuple or part.__class__ is list:
             found.extend(part)
+        else:
+            found.append(part)
     return found
 
 
@@ -92,6 +96,7 @@ def walk(root: cst.CSTNode, visitors: Sequence[cst.CSTVisitor]) -> None:
     step(root)
 
 
+@cache
 def _parts(kind: type[cst.CSTNode]) -> Callable[[cst.CSTNode], Sequence[Any]] | None:
     """Reads all code fields of a node at once; None for a leaf."""
     names = code_fields(kind)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import libcst as cst
 
@@ -67,10 +68,13 @@ def dotted(module: Module, call: cst.Call, function: cst.FunctionDef | None = No
     if not written:
         return f".{call.func.attr.value}" if isinstance(call.func, cst.Attribute) else ""
     top, _, rest = written.partition(".")
-    known = list(imports.bound(module.tree.body))
-    if function is not None:
-        known = [*imports.bound(function.body.body), *known]
-    for one in known:
-        if one.name == top:
-            return f"{one.dotted}.{rest}" if rest else one.dotted
-    return written
+    inner = imports.bound(function.body.body) if function is not None else ()
+    found = next((one.dotted for one in inner if one.name == top), None) or _imported(module).get(top)
+    if found is None:
+        return written
+    return f"{found}.{rest}" if rest else found
+
+
+@lru_cache(maxsize=16)
+def _imported(module: Module) -> dict[str, str]:
+    return {one.name: one.dotted for one in imports.bound(module.tree.body)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 import libcst as cst
 
@@ -221,7 +222,8 @@ class Draft:
         self._edits.append(Edit(Span(position, position), text, module.path))
 
 
-def names_bound_in(function: cst.FunctionDef) -> set[str]:
+@lru_cache(maxsize=64)
+def names_bound_in(function: cst.FunctionDef) -> frozenset[str]:
     """The names that are local to a function: parameters and what is assigned in it."""
     params = function.params
     found = {param.name.value for param in (*params.posonly_params, *params.params, *params.kwonly_params)}
@@ -241,12 +243,13 @@ def names_bound_in(function: cst.FunctionDef) -> set[str]:
         elif isinstance(node, (cst.Lambda, cst.ListComp, cst.SetComp, cst.DictComp, cst.GeneratorExp)):
             continue
         stack.extend(children(node))
-    return found
+    return frozenset(found)
 
 
-def names_in(function: cst.FunctionDef) -> set[str]:
+@lru_cache(maxsize=64)
+def names_in(function: cst.FunctionDef) -> frozenset[str]:
     """Every variable that a function mentions, its own and others; not the names of fields and keywords."""
-    found = names_bound_in(function)
+    found = set(names_bound_in(function))
     stack: list[cst.CSTNode] = [function]
     while stack:
         node = stack.pop()
@@ -256,7 +259,7 @@ def names_in(function: cst.FunctionDef) -> set[str]:
             stack.append(node.value)
         else:
             stack.extend(children(node))
-    return found
+    return frozenset(found)
 
 
 def _targets(node: cst.CSTNode) -> list[str]:
