@@ -93,7 +93,10 @@ def srun_one_task(job: Job) -> list[Command]:
 
 
 def step(job: Job, tasks: int) -> Command:
-    words = ("srun", f"--nodes={job.nnodes}", f"--ntasks-per-node={tasks}", "--kill-on-bad-exit=1")
+    # By name: a step before may not have left its node yet, and rank 0 is looked for on node0.
+    nodes = ",".join(node.name for node in job.nodes)
+    counts = (f"--nodes={job.nnodes}", f"--ntasks-per-node={tasks}")
+    words = ("srun", f"--nodelist={nodes}", *counts, "--kill-on-bad-exit=1")
     meeting = {"MASTER_ADDR": "node0", "MASTER_PORT": str(next(PORTS))}
     return Command(
         job.network.controller,
