@@ -14,11 +14,12 @@ from ddplint.program.imports import dotted_name
 from ddplint.program.program import Program
 from ddplint.program.values import EnvHas, EnvVar, Op, Value, walk
 from ddplint.repairs import callees
-from ddplint.repairs.draft import Draft, NoPlaceError, names_bound_in
+from ddplint.repairs.draft import Draft, NoPlaceError, names_bound_in, names_in
 from ddplint.repairs.gpu_uses import Target, assigned, body_of, home, indices, only_with_gpus, target_at
 from ddplint.repairs.uses import Kind, calls_around, kind, uses_in
 
 _STARTED_BY_TORCHRUN = re.compile(r"\btorchrun\b|torch\.distributed\.run\b")
+_LOCAL_RANK = re.compile(r'int\((\w+\.)?(environ\["LOCAL_RANK"\]|(environ\.get|getenv)\("LOCAL_RANK"\))\)')
 _ATOMS = (cst.Name, cst.Attribute, cst.Call, cst.Subscript, cst.Integer)
 # Where an operator can follow without parentheses around it.
 _OPEN = (
@@ -35,11 +36,13 @@ def fix(program: Program, index: Value) -> Fix | None:
     draft = Draft(program)
     try:
         targets = list(_targets(program, events))
-        told = _local_rank_is_there(program, index) and _always_this(program, events, index)
+        always = _always_this(program, events, index)
+        told = always and _local_rank_is_there(program, index)
         if not told and not only_with_gpus(program, events):
             return None  # a node without GPUs has no remainder
-        for function in dict.fromkeys(target.function for target in targets):
-            _write(program, draft, [target for target in targets if target.function is function], told, events)
+        for group in _together(targets):
+            known = _known_local_rank(group[0]) if always else None
+            _write(draft, group, known, told, events)
     except NoPlaceError:
         return None
     what = "the local rank" if told else "the remainder by the GPUs of the node"
@@ -117,13 +120,43 @@ def _elsewhere(target: Target) -> Iterator[Target]:
 # -- what to write ----------------------------------------------------------------------------------------------
 
 
-def _write(program: Program, draft: Draft, targets: Sequence[Target], told: bool, events: Sequence[Event]) -> None:
-    """The uses in one function: a known local rank by its name, else the expression, once if it is used often."""
-    first = min(targets, key=lambda target: program.span(target.origin))
-    known = _known_local_rank(program, first) if told else None
+def _together(targets: Sequence[Target]) -> Iterator[list[Target]]:
+    """The uses that one variable can serve: those in the block of the first of them, or deeper in it."""
+    rest = sorted(
+        targets, key=lambda one: (one.origin.module.path, one.origin.module.positions.span(one.origin.node).start)
+    )
+    while rest:
+        block = _way_to(rest[0])[-2]
+        group = [target for target in rest if target.function is rest[0].function and _is_below(target, block)]
+        yield group
+        rest = [target for target in rest if not any(target is one for one in group)]
+
+
+def _way_to(target: Target) -> list[cst.CSTNode]:
+    """The module, the compound statements and clauses around a use, and the line or header that it stands in."""
+    piece = target.origin.module.positions.statement_line(target.origin.node)
+    if piece is None:
+        raise NoPlaceError("an index that stands nowhere")
+    return [target.origin.module.tree, *piece.around, piece.root]
+
+
+def _is_below(target: Target, block: cst.CSTNode) -> bool:
+    """Whether a use is in the body of ``block``, not in an ``else`` or ``except`` that goes with it."""
+    way = _way_to(target)
+    place = next((index for index, node in enumerate(way[:-1]) if node is block), None)
+    if place is None:
+        return False
+    body = getattr(block, "body", None)
+    statements = body.body if isinstance(body, cst.BaseSuite) else body
+    return isinstance(statements, Sequence) and any(way[place + 1] is statement for statement in statements)
+
+
+def _write(draft: Draft, targets: Sequence[Target], known: str | None, told: bool, events: Sequence[Event]) -> None:
+    """The uses in one block: a known local rank by its name, else the expression, once if it is used often."""
+    first = targets[0]
     texts = {draft.text(target.origin) for target in targets}
     new = known
-    if new is None and len(targets) > 1 and len(texts) == 1 and _steady(program, first):
+    if new is None and len(targets) > 1 and len(texts) == 1 and _steady(first):
         code = _local_rank(draft, first, '"') if told else _remainder(draft, first, events)
         draft.before(first.origin, f"local_rank = {code}")
         new = "local_rank"
@@ -144,40 +177,40 @@ def _write(program: Program, draft: Draft, targets: Sequence[Target], told: bool
             draft.replace(target.origin, code)
 
 
-def _steady(program: Program, first: Target) -> bool:
+def _steady(first: Target) -> bool:
     """Whether a variable can be made before the first use: the name is free, and the use is certain to come."""
-    if "local_rank" in first.origin.module.words or any(isinstance(node, _SOMETIMES) for node in first.around):
-        return False
+    used = names_in(first.function) if first.function is not None else first.origin.module.words
     piece = first.origin.module.positions.statement_line(first.origin.node)
-    body = body_of(first.origin.module, first.function)
-    return piece is not None and any(piece.root is statement for statement in body)
+    if "local_rank" in used or any(isinstance(node, _SOMETIMES) for node in first.around):
+        return False
+    return piece is not None and isinstance(piece.root, cst.SimpleStatementLine)
 
 
-def _known_local_rank(program: Program, first: Target) -> str | None:
-    """A variable that was made from LOCAL_RANK above the use."""
+def _known_local_rank(first: Target) -> str | None:
+    """A variable that was made from LOCAL_RANK, without a fallback, above the use."""
     module = first.origin.module
     line = module.positions.line(first.origin.node)
-    bodies = (
-        [body_of(module, None)] if first.function is None else [body_of(module, first.function), body_of(module, None)]
-    )
-    for body in bodies:
-        for statement in body:
-            if not (isinstance(statement, cst.SimpleStatementLine) and len(statement.body) == 1):
+    for function in dict.fromkeys((first.function, None)):
+        for statement in body_of(module, function):
+            name = _from_local_rank(statement)
+            if name is None or (function is not first.function and _binds(first, name)):
                 continue
-            small = statement.body[0]
-            if not (isinstance(small, cst.Assign) and len(small.targets) == 1):
-                continue
-            target, code = small.targets[0].target, cst.Module([]).code_for_node(small.value).replace("'", '"')
-            if re.fullmatch(r'int\((\w+\.)?environ\["LOCAL_RANK"\]\)', code) and isinstance(target, cst.Name):
-                if body is bodies[-1] and first.function is not None and _rebinds(first.function, target.value):
-                    continue
-                if module.positions.line(statement) < line or (body is not bodies[0]):
-                    return target.value
+            if function is not first.function or module.positions.line(statement) < line:
+                return name
     return None
 
 
-def _rebinds(function: cst.FunctionDef, name: str) -> bool:
-    return name in names_bound_in(function)
+def _binds(first: Target, name: str) -> bool:
+    return first.function is not None and name in names_bound_in(first.function)
+
+
+def _from_local_rank(statement: cst.CSTNode) -> str | None:
+    if not (isinstance(statement, cst.SimpleStatementLine) and isinstance(statement.body[0], cst.Assign)):
+        return None
+    small = statement.body[0]
+    target = small.targets[0].target
+    code = cst.Module([]).code_for_node(small.value).replace("'", '"') if len(small.targets) == 1 else ""
+    return target.value if isinstance(target, cst.Name) and _LOCAL_RANK.fullmatch(code) else None
 
 
 def _local_rank(draft: Draft, target: Target, quote: str) -> str:

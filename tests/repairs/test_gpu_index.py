@@ -63,6 +63,14 @@ REMAINDERS = {
         "model = DDP(torch.nn.Linear(1, 1).cuda(local_rank), device_ids=[local_rank], output_device=local_rank)\n"
         'state = torch.load("a.pt", map_location=f"cuda:{local_rank}")\nprint("rank", rank)',
     ),
+    "branches": (
+        "if rank:\n    torch.cuda.set_device(rank)\n    model = torch.nn.Linear(1, 1).cuda(rank)\nelse:\n"
+        "    torch.cuda.set_device(rank)\n    model = torch.nn.Linear(2, 1).cuda(rank)",
+        "if rank:\n    local_rank = rank % torch.cuda.device_count()\n    torch.cuda.set_device(local_rank)\n"
+        "    model = torch.nn.Linear(1, 1).cuda(local_rank)\nelse:\n"
+        "    local_rank = rank % torch.cuda.device_count()\n    torch.cuda.set_device(local_rank)\n"
+        "    model = torch.nn.Linear(2, 1).cuda(local_rank)",
+    ),
     "taken-name": (
         "local_rank = None\ntorch.cuda.set_device(rank)\nmodel = torch.nn.Linear(1, 1).cuda(rank)",
         "local_rank = None\ntorch.cuda.set_device(rank % torch.cuda.device_count())\n"
@@ -109,6 +117,10 @@ TORCHRUN = {
         'local_rank = int(os.environ["LOCAL_RANK"])\nnumber = int(os.environ["RANK"])\ntorch.cuda.set_device(number)',
         'local_rank = int(os.environ["LOCAL_RANK"])\nnumber = int(os.environ["RANK"])\n'
         "torch.cuda.set_device(local_rank)",
+    ),
+    "known-by-getenv": (
+        'number = int(os.getenv("RANK"))\nown = int(os.getenv("LOCAL_RANK"))\ntorch.cuda.set_device(number)',
+        'number = int(os.getenv("RANK"))\nown = int(os.getenv("LOCAL_RANK"))\ntorch.cuda.set_device(own)',
     ),
     "fallback": (
         'number = int(os.environ.get("RANK", 0))\ntorch.cuda.set_device(number)',
