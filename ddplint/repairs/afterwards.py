@@ -63,12 +63,22 @@ class Afterwards:
         after = statements_after(self.level.body, self.starts)
         if after is not None:
             inside += after[1]
+        if rank_too:
+            self._ask_in_methods(self.level)
         for level in self.levels[: self.at + 1] if rank_too else ():
             for use, target, name in level.roles.passed:
                 later = holds_any(inside, use.node)
                 # what a function above calls elsewhere is another way than the one that is repaired
                 if (later or level is self.level) and not any(target is one.facts for one in self.levels):
                     self._ask_in(target, name, inside)
+
+    def _ask_in_methods(self, level: Level) -> None:
+        """The other methods of an object that keeps the local rank and has started the group."""
+        if level.index is None or not level.index.startswith("self.") or level.facts.cls is None:
+            return
+        for method in level.facts.cls.methods.values():
+            if not any(method is one.facts for one in self.levels):
+                self._ask(method, roles(self.draft.program, method, level.index).here)
 
     def _ask_above(self, level: Level, call: cst.CSTNode, later: Sequence[cst.CSTNode], rank_too: bool) -> None:
         below = {id(node) for root in later for node in everything_in(root)}
@@ -83,9 +93,10 @@ class Afterwards:
             lines.append(f"{name} = {self.draft.name(place, 'torch.distributed.get_rank')}()")
             for use in uses:
                 self.draft.replace(Origin(module, use.node), name)
-        carried = next(job.held(level.frame, *self.sizes), None)
-        if carried is not None and uses_in(later, carried):
-            lines.append(f"{carried} = {self.draft.name(place, 'torch.distributed.get_world_size')}()")
+        carried = [name for name in job.held(level.frame, *self.sizes) if uses_in(later, name)]
+        if carried:
+            size = f"{self.draft.name(place, 'torch.distributed.get_world_size')}()"
+            lines.append(f"{' = '.join(carried)} = {size}")
         if lines:
             self.draft.after(place, *lines)
 

@@ -19,28 +19,31 @@ NNODES = re.compile(r"^(n|num_?|n_)?(nodes?|machines|hosts)$|^nnodes$", re.I)
 _NODE_RANK = re.compile(r"^(node|machine|host)_?(rank|id|index)$|^nr$", re.I)
 
 
-def held(frame: Frame, *values: Value, facts: FunctionFacts | None = None) -> Iterator[str]:
-    """How the code of a function says one of these values: a parameter, a variable of its own, a field of a parameter.
+def held(frame: Frame, *values: Value, facts: FunctionFacts | None = None, at: Origin | None = None) -> Iterator[str]:
+    """How the code of a function says one of these values: a parameter, a variable of its own, or a field of one.
 
     ``facts`` stand for the function of a frame that has none: a top level, where variables of inner blocks count too.
+    With ``at``, only what is bound above that place.
     """
     function = frame.facts or facts
     assert function is not None
     wanted = {value.id for value in values}
     params = parameters(function)
-    for name in (*params, *_variables(function, inner=facts is not None)):
+    variables = _variables(function, inner=facts is not None, at=at)
+    for name in (*params, *variables):
         known = frame.names.get(name)
         if known is not None and known.id in wanted:
             yield name
-    for name in (*params, *_variables(function, inner=facts is not None)):
+    for name in (*params, *variables):
         owner = frame.names.get(name)
         if isinstance(owner, Object):
             yield from (_field(name, key, owner) for key, known in _fields(frame, owner).items() if known.id in wanted)
 
 
-def _variables(facts: FunctionFacts, inner: bool) -> list[str]:
+def _variables(facts: FunctionFacts, inner: bool, at: Origin | None) -> list[str]:
     """Variables that one assignment in the function's own block binds, in their order; ``inner``: in any block, by any
-    number of assignments."""
+    number of assignments; ``at``: above that place only."""
+    line = facts.module.positions.line
     statements = [
         statement
         for statement in (_statements(facts.node.body) if inner else facts.node.body.body)
@@ -54,7 +57,17 @@ def _variables(facts: FunctionFacts, inner: bool) -> list[str]:
         for target in small.targets
         if isinstance(target.target, cst.Name)
     ]
-    return [name for name in dict.fromkeys(names) if inner or names.count(name) == 1]
+    last = line(at.node) if at is not None else 0
+    above = {
+        target.target.value
+        for statement in statements
+        if at is None or line(statement) < last
+        for small in statement.body
+        if isinstance(small, cst.Assign)
+        for target in small.targets
+        if isinstance(target.target, cst.Name)
+    }
+    return [name for name in dict.fromkeys(names) if name in above and (inner or names.count(name) == 1)]
 
 
 def _statements(root: cst.CSTNode) -> Iterator[cst.CSTNode]:
@@ -101,7 +114,7 @@ def node_rank(draft: Draft, frame: Frame, at: Origin) -> str:
 def _own(draft: Draft, frame: Frame, words: re.Pattern[str], role: launchers.Role, at: Origin) -> str | None:
     for option in draft.program.options:
         if words.match(option.name):
-            found = next(held(frame, option), None)
+            found = next(held(frame, option, at=at), None)
             if found is not None:
                 return found
     for name, value in (*_earlier(frame, at), *_module_names(draft.program, frame)):
@@ -154,10 +167,11 @@ def _environment(draft: Draft, at: Origin, names: list[str], slurm: list[str], d
 
 def knows_slurm(program: Program) -> bool:
     """Whether the script, or a launch file beside it, has to do with Slurm."""
-    if any(name.startswith("SLURM_") for run in program.runs for name in run.reads):
+    if any(name.startswith("SLURM_") for name in program.entry_run.reads):
         return True
     script = program.path.rpartition("/")[2]
-    return any("srun" in text and script in text for text in program.launch_files())
+    lines = (line for text in program.launch_files() for line in text.splitlines())
+    return any("srun" in line and script in line for line in lines)
 
 
 def processes_per_node(
@@ -169,7 +183,7 @@ def processes_per_node(
     """
     assert spawn.count is not None
     count = spawn.count.value
-    found = list(held(frame, count))
+    found = list(held(frame, count, at=at))
     if found:
         return next((name for name in found if name not in rather_not), found[0])
     field = _handed_field(frame, spawn.count.node, starter)

@@ -21,7 +21,7 @@ from ddplint.repairs import job
 from ddplint.repairs.afterwards import Level, everything_in, first_statement
 from ddplint.repairs.declarations import declaration
 from ddplint.repairs.draft import Draft, NoPlaceError, names_in
-from ddplint.repairs.roles import Roles, roles
+from ddplint.repairs.roles import Roles, merged, not_assigned, roles
 
 
 def repair(draft: Draft, group: Group, rank_is_wrong: bool, world_is_wrong: bool) -> None:
@@ -30,10 +30,11 @@ def repair(draft: Draft, group: Group, rank_is_wrong: bool, world_is_wrong: bool
     Raises:
         NoPlaceError: there is no repair that is known to be right.
     """
-    if rank_is_wrong:
-        _Rank(draft, group).write()
+    rank = _Rank(draft, group) if group.rank is not None else None
+    if rank is not None and rank_is_wrong:
+        rank.write()
     if world_is_wrong:
-        _write_world(draft, group)
+        _write_world(draft, group, rank.launcher if rank is not None else None)
 
 
 class _Rank:
@@ -78,11 +79,9 @@ class _Rank:
         values = [self.rank] if self.group.rank is None else [self.rank, self.group.rank]
         for frame in self.group.event.frames:
             facts = frame.facts or top_level(frame.module)
-            index = next(job.held(frame, *values, facts=facts), None)
-            level = Level(frame, facts, index)
-            if index is not None:
-                level.roles = roles(self.draft.program, facts, index, (self.given.node,), frame.names)
-            yield level
+            names = not_assigned(facts, list(job.held(frame, *values, facts=facts)))
+            found = [roles(self.draft.program, facts, name, (self.given.node,), frame.names) for name in names]
+            yield Level(frame, facts, names[0] if names else None, merged(found))
 
     @staticmethod
     def _is_enough(levels: Sequence[Level], at: int) -> bool:
@@ -131,7 +130,8 @@ class _Rank:
         name = launchers.name_of(self.launcher, Role.RANK)
         if old is None or self._required():
             return f'int({environ}["{name}"])'
-        return f'int({environ}.get("{name}", {old}))'
+        default = _default(self.rank) or _default(self.group.rank)
+        return f'int({environ}.get("{name}", {default or old}))'
 
     def _required(self) -> bool:
         """Whether the process ends anyway where the launcher says nothing."""
@@ -142,12 +142,13 @@ class _Rank:
         return text if "\n" not in text and text != "-1" else None
 
 
-def _write_world(draft: Draft, group: Group) -> None:
+def _write_world(draft: Draft, group: Group, launcher_of_rank: Launcher | None) -> None:
     assert group.world_size is not None
     size = group.chosen(group.world_failure, group.world_size)
     read = _variable(size)
     scenario = group.world_failure.scenario if group.world_failure is not None else group.scenarios[0]
-    launcher = (launchers.owner(read.name) if read is not None else None) or scenario.launcher or launchers.TORCHRUN
+    owner = launchers.owner(read.name) if read is not None else None
+    launcher = owner or launcher_of_rank or scenario.launcher or launchers.TORCHRUN
     name = launchers.name_of(launcher, Role.WORLD_SIZE)
     if read is not None:
         _rename(draft, read, name)
@@ -156,6 +157,8 @@ def _write_world(draft: Draft, group: Group) -> None:
     if typed is not None:
         _write_default(draft, typed, name)
         return
+    if group.event.frames and group.event.frames[0].facts is not None:
+        raise NoPlaceError("who calls this function, and how its processes are started, is not known")
     fault = world_size_fault(draft.program, group)
     origin = made_at(draft.program, group, fault, size) if fault is not None else None
     if origin is None or not isinstance(origin.node, cst.BaseExpression) or isinstance(size, Choice):
@@ -213,6 +216,18 @@ def _variable(value: Value) -> EnvVar | None:
     if isinstance(core, Choice):
         core = _strip(core.then) if isinstance(_strip(core.other), Const) else core
     return core if isinstance(core, EnvVar) else None
+
+
+def _default(value: Value | None) -> str | None:
+    """The literal that stands in for a variable that is not set."""
+    core = _strip(value)
+    other = _strip(core.other) if isinstance(core, Choice) else None
+    if isinstance(other, Const) and _variable(core) is not None:  # type: ignore[arg-type]
+        try:
+            return str(int(str(other.value)))
+        except ValueError:
+            return None
+    return None
 
 
 def _has_default(value: Value | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,9 +14,22 @@ from ddplint.program.module import FunctionFacts, Module
 from ddplint.program.values import Value
 from ddplint.program.walk import children
 from ddplint.repairs import callees
-from ddplint.repairs.uses import DEVICE_WORDS, Kind, Use, assigned_to, calls_around, handed, kind, uses_in
+from ddplint.repairs.uses import (
+    DEVICE_WORDS,
+    Kind,
+    Use,
+    assigned_to,
+    calls_around,
+    handed,
+    is_guard,
+    kind,
+    spelling,
+    uses_in,
+)
 
 _DEEPEST = 6
+# What one process of a node does for the others of the same node: a temporary file is not there on another one.
+_OF_THE_NODE = frozenset(("tempfile", "gettempdir", "mkdtemp", "mkstemp"))
 
 
 @dataclass(slots=True)
@@ -57,10 +71,10 @@ def roles(
             continue
         if _follow(program, facts, use, forced, names or {}, seen, found):
             continue
-        about = _about(program, facts, use, body)
-        if about is Kind.GLOBAL:
+        meaning = about(program, facts, use, body)
+        if meaning is Kind.GLOBAL:
             found.here.append(use)
-        elif about is Kind.LOCAL:
+        elif meaning is Kind.LOCAL:
             found.device = True
     found.whole_job = found.whole_job or bool(found.here)
     return found
@@ -93,7 +107,7 @@ def _follow(
     alias = assigned_to(use)
     if alias is None:
         return False
-    name = dotted_name(alias)
+    name = spelling(alias)
     if not name or name.count(".") > 1:
         return False
     if name.startswith("self.") and facts.cls is not None:
@@ -103,21 +117,26 @@ def _follow(
         inners = [roles(program, facts, name, forced, names, seen)]
     whole_job, device = any(one.whole_job for one in inners), any(one.device for one in inners)
     # others may take `args.local_rank` for what it says
-    device |= name.rpartition(".")[2] in DEVICE_WORDS
+    device |= re.split(r"[.\[]", name)[-1].strip('"]') in DEVICE_WORDS
     found.whole_job |= whole_job
     found.device |= device
     if whole_job and not device:
         found.here.append(use)
     elif not name.startswith("self."):
         found.here += inners[0].here
+        found.passed += inners[0].passed
+        found.attributes += inners[0].attributes
     return True
 
 
-def _about(program: Program, facts: FunctionFacts, use: Use, body: Sequence[cst.CSTNode]) -> Kind:
+def about(program: Program, facts: FunctionFacts, use: Use, body: Sequence[cst.CSTNode]) -> Kind:
+    """What a use in ``facts`` is about: by the code around it, else by what becomes of the result."""
     names = [callees.dotted(facts.module, call, facts.node) for call in calls_around(use)]
-    about = kind(use, names)
-    if about is not Kind.UNKNOWN:
-        return about
+    meaning = kind(use, names)
+    if meaning is Kind.GLOBAL and is_guard(use) and facts.words & _OF_THE_NODE:
+        return Kind.UNKNOWN
+    if meaning is not Kind.UNKNOWN:
+        return meaning
     # `offset = rank * size`: what becomes of the result decides
     target = _result(use)
     if target is None:
@@ -137,6 +156,34 @@ def _result(use: Use) -> str | None:
         if not isinstance(node, (cst.BinaryOperation, cst.Subscript, cst.SubscriptElement, cst.Index, cst.IfExp)):
             return None
     return None
+
+
+def arguments(call: cst.CSTNode, facts: FunctionFacts) -> Iterator[tuple[cst.Arg, str]]:
+    """The arguments of a call, with the names under which the called function receives them."""
+    for position, arg in enumerate(call.args if isinstance(call, cst.Call) else ()):
+        name = parameter(facts, arg.keyword.value if arg.keyword is not None else None, position)
+        if name is not None and not arg.star:
+            yield arg, name
+
+
+def not_assigned(facts: FunctionFacts, names: Sequence[str]) -> list[str]:
+    """The first name, and those that the function does not give the value itself: such aliases are followed."""
+    targets = {spelling(node.targets[0].target) for node in _below(facts.node.body) if isinstance(node, cst.Assign)}
+    return [name for position, name in enumerate(names) if position == 0 or name not in targets]
+
+
+def merged(all_roles: Sequence[Roles]) -> Roles:
+    """The roles of several names of one value."""
+    found = Roles()
+    seen: set[int] = set()
+    for one in all_roles:
+        found.here += [use for use in one.here if id(use.node) not in seen]
+        seen |= {id(use.node) for use in one.here}
+        found.passed += one.passed
+        found.attributes += [name for name in one.attributes if name not in found.attributes]
+        found.whole_job |= one.whole_job
+        found.device |= one.device
+    return found
 
 
 def parameter(facts: FunctionFacts, keyword: str | None, position: int) -> str | None:

@@ -14,19 +14,22 @@ in the script's own words as far as it has any, and every use of the index that 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import libcst as cst
 
+from ddplint.program import hosts
 from ddplint.program.group import Group
 from ddplint.program.imports import dotted_name
-from ddplint.program.values import Const, Op, Origin, Value
+from ddplint.program.module import FunctionFacts
+from ddplint.program.values import Const, Op, Origin, Value, walk
 from ddplint.program.walk import children
-from ddplint.repairs import job
+from ddplint.repairs import addresses, job
 from ddplint.repairs.afterwards import Afterwards, Level, everything_in, first_statement, holds_any
 from ddplint.repairs.draft import Draft, NoPlaceError, names_bound_in, names_in
-from ddplint.repairs.roles import roles
-from ddplint.repairs.uses import Use
+from ddplint.repairs.roles import about, arguments, merged, not_assigned, roles
+from ddplint.repairs.uses import Kind, Use, spelling, uses_in
 
 
 def repair(draft: Draft, groups: Sequence[tuple[Group, bool]]) -> None:
@@ -55,17 +58,46 @@ def _worker(draft: Draft, group: Group, world_is_wrong: bool) -> _Worker:
     if start is not None and not (isinstance(start, Const) and start.value == 0):
         raise NoPlaceError("the processes are not counted from 0")
     given = draft.program.written_at(group, "rank", "RANK")
-    levels = [
-        Level(frame, frame.facts, next(job.held(frame, spawn.index), None))
-        for frame in group.event.frames
-        if len(frame.context) == 1 and frame.facts is not None
-    ]
+    levels: list[Level] = []
+    for frame in group.event.frames:
+        if len(frame.context) == 1 and frame.facts is not None:
+            names = not_assigned(frame.facts, list(job.held(frame, spawn.index)))
+            found = [roles(draft.program, frame.facts, name, (given.node,), frame.names) for name in names]
+            level = Level(frame, frame.facts, names[0] if names else None, merged(found))
+            level.roles.device |= any(_names_a_device(draft, frame.facts, name) for name in names)
+            levels.append(level)
     if not levels:
         raise NoPlaceError("the worker is not known")
-    for level in levels:
-        if level.index is not None:
-            level.roles = roles(draft.program, level.facts, level.index, (given.node,), level.frame.names)
+    _refuse_what_stays_on_the_node(draft, group, levels)
     return _Worker(draft, group, levels, _where_both_are_known(levels), world_is_wrong, given)
+
+
+def _names_a_device(draft: Draft, facts: FunctionFacts, name: str) -> bool:
+    """Whether any method of the object takes a field of it for a device."""
+    methods = facts.cls.methods.values() if facts.cls is not None and name.startswith("self.") else ()
+    return any(roles(draft.program, method, name).device for method in methods)
+
+
+def _refuse_what_stays_on_the_node(draft: Draft, group: Group, levels: Sequence[Level]) -> None:
+    """Things that only the processes of one node share: what goes with them cannot be raised to the whole job."""
+    method = group.init_method
+    if method is not None and any(_is_file(value) for value in walk(method.value)):
+        raise NoPlaceError("its processes meet in a file")
+    for one, value, origin in hosts.init_methods(draft.program):
+        if one is group and not hosts.guarded(group.event.path):
+            typed_in = [host for host in hosts.url_parts(value, origin, group.event.path)[0] if host.option is None]
+            fixed = any(hosts.is_loopback(host.text) for host in typed_in)
+            if fixed and addresses.in_url(draft.program, value, origin, group.event.path) is None:
+                raise NoPlaceError("its processes meet at an address of this node, which has no fix")
+    if any(
+        "Barrier" in module.words
+        for module in {id(level.facts.module): level.facts.module for level in levels}.values()
+    ):
+        raise NoPlaceError("its processes also wait for each other with a Barrier of one node")
+
+
+def _is_file(value: Value) -> bool:
+    return isinstance(value, Const) and isinstance(value.value, str) and value.value.startswith("file:")
 
 
 def _where_both_are_known(levels: Sequence[Level]) -> int:
@@ -114,13 +146,18 @@ class _Worker:
         known = [node for node in stored if self.world_is_wrong and holds_any(self.level.body, node)]
         wanted = [*(use.node for use in uses), *known, *([formula] if formula else []), self.starts]
         place = Origin(self.level.facts.module, first_statement(self.level.body, wanted))
+        known_names = list(job.held(self.frame, *self._indices(), at=place))
+        if self.rank_is_wrong and self.level.index not in known_names:
+            raise NoPlaceError("the local rank has no name yet where the global one is needed")
         lines = self._world_lines(place)
         if self.rank_is_wrong:
             name = own or self._new("global_rank")
             before, code = self._rank_lines(place)
             lines += before if formula else [*before, f"{name} = {code}"]
-            if formula is not None:
+            if isinstance(formula, cst.Assign):
                 self.draft.replace(Origin(self.level.facts.module, formula.value), code)
+            elif formula is not None:
+                self.draft.replace(Origin(self.level.facts.module, formula), f"{own} = {code}")
             for use in uses:
                 self.draft.replace(Origin(self.level.facts.module, use.node), name)
             if not own and self._other_rank():
@@ -152,6 +189,7 @@ class _Worker:
         given = self.group.event.arguments
         if worlds:
             lines.append(f"{' = '.join(worlds)} = {nnodes} * {each}")
+            self._keep_devices(worlds, each)
         elif self.world_is_wrong and "world_size" not in given and self.group.world_size is None:
             self._give("world_size", f"{nnodes} * {each}")
         elif self.world_is_wrong:
@@ -176,6 +214,13 @@ class _Worker:
             raise NoPlaceError("the start has no argument for it where the local rank is known")
         self.draft.append_argument(Origin(self.group.event.module, self.group.event.node), f"{name}={code}")
 
+    def _keep_devices(self, worlds: Sequence[str], each: str) -> None:
+        """Arithmetic that makes a GPU index out of the old count goes on with that of one node."""
+        for name in worlds:
+            for use in uses_in(self.level.body, name):
+                if about(self.draft.program, self.level.facts, use, self.level.body) is Kind.LOCAL:
+                    self.draft.replace(Origin(self.level.facts.module, use.node), each)
+
     def _new(self, name: str) -> str:
         """A name that the function does not use yet."""
         for candidate in (name, f"{name}_", f"job_{name}"):
@@ -192,20 +237,21 @@ class _Worker:
         found = [
             self._source(name, carrying)
             for name in carrying
-            if name in written or (way is self.starts and "." in name and name.partition(".")[0] in written)
+            if name in written or (way is self.starts and _owner(name) in written and _owner(name) != name)
         ]
-        return [name for name in dict.fromkeys(found) if _is_name(name)]
-
-    def _world_given(self) -> Origin:
-        return self.draft.program.written_at(self.group, "world_size", "WORLD_SIZE")
+        others = [name for name in carrying if _owner(name) != name and not _OF_ONE_NODE.search(name)]
+        return list(dict.fromkeys([*found, *(others if found else ())]))
 
     def _source(self, name: str, carrying: Sequence[str]) -> str:
         """The name that ``args.world_size = world_size`` in this function takes it from."""
         for node in everything_in(self.level.facts.node.body):
-            if isinstance(node, cst.Assign) and dotted_name(node.targets[0].target) == name:
-                taken_from = dotted_name(node.value)
+            if isinstance(node, cst.Assign) and spelling(node.targets[0].target) == name:
+                taken_from = spelling(node.value)
                 return taken_from if taken_from in carrying else name
         return name
+
+    def _world_given(self) -> Origin:
+        return self.draft.program.written_at(self.group, "world_size", "WORLD_SIZE")
 
     def _sizes(self) -> list[Value]:
         """The world size as it is given, and as it is in the failure."""
@@ -215,10 +261,25 @@ class _Worker:
     def _write_world(self, code: str) -> None:
         """Where the process group is told a size that no name carries: the product itself."""
         given = self._world_given()
-        if given.node is self.group.event.node or self.at != len(self.levels) - 1:
-            raise NoPlaceError("the world size is made where the number of nodes is not known")
         stored = "world_size" not in self.group.event.arguments
+        if self.at != len(self.levels) - 1:
+            given, stored = self._handed_world(), False
+        elif given.node is self.group.event.node:
+            raise NoPlaceError("the world size is made where the number of nodes is not known")
         self.draft.replace(given, f"str({code})" if stored else code)
+
+    def _handed_world(self) -> Origin:
+        """The argument of the call towards the start that becomes the world size."""
+        below = self.levels[self.at + 1]
+        for arg, name in arguments(self.starts, below.facts):
+            known = below.frame.names.get(name)
+            if known is not None and any(known.id == size.id for size in self._sizes()):
+                return Origin(self.level.facts.module, arg.value)
+        raise NoPlaceError("the world size is made where the number of nodes is not known")
+
+    def _indices(self) -> list[Value]:
+        index = self.group.event.context[-1].index
+        return [index] if index is not None else []
 
     def _rank(self) -> Value | None:
         rank = self.group.rank
@@ -238,17 +299,15 @@ class _Worker:
             return None
         return written if written.partition(".")[0] in names_bound_in(self.level.facts.node) else None
 
-    def _own_formula(self) -> cst.Assign | None:
-        """The assignment of the wrong formula to that name: it gets the right one."""
+    def _own_formula(self) -> cst.Assign | cst.AugAssign | None:
+        """The statement that makes the wrong formula under that name: it gets the right one."""
         rank = self._rank()
         node = rank.origin.node if rank is not None and rank.origin is not None else None
         for one in everything_in(self.level.facts.node.body):
-            if (
-                isinstance(one, cst.Assign)
-                and one.value is node
-                and dotted_name(one.targets[0].target) == self._own_rank()
-            ):
+            if isinstance(one, cst.AugAssign) and one is node and dotted_name(one.target) == self._own_rank():
                 return one
+            if isinstance(one, cst.Assign) and one.value is node:
+                return one if dotted_name(one.targets[0].target) == self._own_rank() else None
         return None
 
     def _other_rank(self) -> bool:
@@ -269,12 +328,21 @@ def _is_name(code: str) -> bool:
     return all(part.isidentifier() for part in code.split("."))
 
 
+def _owner(name: str) -> str:
+    """``args`` of ``args.world_size``."""
+    return re.split(r"[.\[]", name)[0]
+
+
+# A name that says it counts one node.
+_OF_ONE_NODE = re.compile(r"per_?node|local|gpu|device", re.I)
+
+
 def _written(root: cst.CSTNode) -> set[str]:
     """Every name and ``args.name`` that is read in an expression."""
     found: set[str] = set()
     stack = [root]
     while stack:
         node = stack.pop()
-        found.add(dotted_name(node))
+        found.add(spelling(node))
         stack.extend([node.value] if isinstance(node, (cst.Arg, cst.Attribute)) else children(node))
     return found

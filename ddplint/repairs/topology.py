@@ -17,33 +17,49 @@ _TITLE = "Compute rank and world size for a job of several nodes"
 
 def fix(program: Program, group: Group) -> Fix | None:
     """The repair of a group's rank and world size; the same for every finding about groups of one script."""
-    known = program.repairs.get(id(group.event.node))
-    if known is None:
-        known = program.repairs[id(group.event.node)] = _repaired(program, group)
-    return known if isinstance(known, Fix) else None
+    if not program.repairs:
+        _repair(program)
+    found = program.repairs.get(id(group.event.node))
+    return found if isinstance(found, Fix) else None
 
 
-def _repaired(program: Program, group: Group) -> Fix | str:
-    draft = Draft(program)
-    groups = [
-        (other, world_is_wrong(program, other))
-        for other in program.judged_groups
-        if other.event.node is group.event.node
-    ]
-    groups = [(other, wrong) for other, wrong in groups if other.rank_failure is not None or wrong]
-    started = [(other, wrong) for other, wrong in groups if other.event.context]
-    try:
-        if any(other.event.kind != "init" for other, _ in groups):
-            raise NoPlaceError("the environment of a command is not repaired")
-        if started:
-            # what is also called without a spawn, for one process, comes out right with it
-            spawned.repair(draft, started)
+def _repair(program: Program) -> None:
+    """One fix for all starts of a process group that can be repaired, since they may share functions."""
+    starts: dict[int, list[tuple[Group, bool]]] = {}
+    for group in program.judged_groups:
+        wrong = world_is_wrong(program, group)
+        if group.rank_failure is not None or wrong:
+            starts.setdefault(id(group.event.node), []).append((group, wrong))
+    hopeful: dict[int, list[tuple[Group, bool]]] = {}
+    for node, groups in starts.items():
+        try:
+            _write(Draft(program), groups)
+        except NoPlaceError as reason:
+            program.repairs[node] = str(reason)
         else:
-            for other, wrong in groups:
-                launched.repair(draft, other, other.rank_failure is not None, wrong)
+            hopeful[node] = groups
+    draft = Draft(program)
+    try:
+        _write(draft, [one for groups in hopeful.values() for one in groups])
+        done = draft.fix(Applicability.UNSAFE, _TITLE)
     except NoPlaceError as reason:
-        return str(reason)
-    return draft.fix(Applicability.UNSAFE, _TITLE) or "there is nothing to change"
+        program.repairs.update(dict.fromkeys(hopeful, str(reason)))
+    else:
+        program.repairs.update(
+            dict.fromkeys(hopeful, done or "the repairs of several places get into each other's way")
+        )
+
+
+def _write(draft: Draft, groups: Sequence[tuple[Group, bool]]) -> None:
+    if any(group.event.kind != "init" for group, _ in groups):
+        raise NoPlaceError("the environment of a command is not repaired")
+    started = [(group, wrong) for group, wrong in groups if group.event.context]
+    nodes = {id(group.event.node) for group, _ in started}
+    spawned.repair(draft, started)
+    for group, wrong in groups:
+        # what is also called without a spawn, for one process, comes out right with it
+        if not group.event.context and id(group.event.node) not in nodes:
+            launched.repair(draft, group, group.rank_failure is not None, wrong)
 
 
 def told(program: Program, group: Group, missing: Sequence[str]) -> Fix | None:

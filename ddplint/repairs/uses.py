@@ -52,8 +52,18 @@ def uses_in(body: Sequence[cst.CSTNode], written: str) -> list[Use]:
     return found
 
 
+def spelling(node: cst.CSTNode) -> str:
+    """``rank``, ``args.rank`` or ``config["rank"]``; empty for anything else."""
+    if isinstance(node, cst.Subscript) and len(node.slice) == 1:
+        index = node.slice[0].slice
+        key = index.value if isinstance(index, cst.Index) else None
+        owner = dotted_name(node.value)
+        return f'{owner}["{key.raw_value}"]' if owner and isinstance(key, cst.SimpleString) else ""
+    return dotted_name(node)
+
+
 def _collect(node: cst.CSTNode, around: tuple[cst.CSTNode, ...], written: str, found: list[Use]) -> None:
-    base = written.partition(".")[0]
+    base = written.partition(".")[0].partition("[")[0]
     if isinstance(node, cst.FunctionDef):
         if base in names_bound_in(node):
             return
@@ -63,10 +73,10 @@ def _collect(node: cst.CSTNode, around: tuple[cst.CSTNode, ...], written: str, f
     elif isinstance(node, (cst.AssignTarget, cst.Param, cst.ImportAlias)):
         if isinstance(node, cst.Param) and node.default is not None:
             _collect(node.default, (node, *around), written, found)
-        elif isinstance(node, cst.AssignTarget) and not isinstance(node.target, (cst.Name, cst.Attribute)):
+        elif isinstance(node, cst.AssignTarget) and not spelling(node.target):
             _collect(node.target, (node, *around), written, found)
         return
-    elif isinstance(node, (cst.Name, cst.Attribute)) and dotted_name(node) == written:
+    elif isinstance(node, (cst.Name, cst.Attribute, cst.Subscript)) and spelling(node) == written:
         found.append(Use(node, around))
         return
     if isinstance(node, cst.Attribute):
@@ -95,7 +105,7 @@ def assigned_to(use: Use) -> cst.BaseExpression | None:
     """What a use is assigned to, as it is: ``self.rank = rank``."""
     if use.around and isinstance(use.around[0], cst.Assign) and len(use.around[0].targets) == 1:
         target = use.around[0].targets[0].target
-        return target if isinstance(target, (cst.Name, cst.Attribute)) else None
+        return target if isinstance(target, (cst.Name, cst.Attribute, cst.Subscript)) else None
     return None
 
 
@@ -109,7 +119,6 @@ _DEVICE_CALLS = frozenset("set_device device cuda to to_device get_device_name g
 _SAMPLER_RANK = 2
 _LOG_CALLS = frozenset("print info debug warning warn error log write exception critical".split())
 _DEVICE_TEXT = re.compile(r"(cuda|gpu|device|local.?rank)[^A-Za-z0-9{}]*$", re.I)
-_GROUP_WORDS = frozenset("rank src dst group_rank".split())
 
 
 # What is around an expression without changing what it is about.
@@ -169,11 +178,6 @@ def kind(use: Use, dotted: Sequence[str]) -> Kind:
         elif isinstance(node, cst.Subscript):
             if child is node.value:
                 return Kind.UNKNOWN
-        elif isinstance(node, cst.DictElement):
-            words = node.key.raw_value if isinstance(node.key, cst.SimpleString) else ""
-            found = _by_word(words)
-            if found is not None:
-                return found
         elif not isinstance(node, _PASSES):
             return Kind.UNKNOWN
         child = node
@@ -208,12 +212,6 @@ def _of_template(template: cst.CSTNode) -> Kind:
     return Kind.GLOBAL
 
 
-def _by_word(word: str) -> Kind | None:
-    if word in DEVICE_WORDS:
-        return Kind.LOCAL
-    return Kind.GLOBAL if word in _GROUP_WORDS else None
-
-
 def _of_comparison(node: cst.Comparison, child: cst.CSTNode) -> Kind:
     """``rank == 0``, ``rank in (-1, 0)``: a guard, unless -1 or None alone is asked for (not distributed at all)."""
     others = [node.left, *[target.comparator for target in node.comparisons]]
@@ -235,6 +233,15 @@ def _text_before(node: cst.FormattedString, child: cst.CSTNode) -> str:
             return text
         text = part.value if isinstance(part, cst.FormattedStringText) else ""
     return ""
+
+
+def is_guard(use: Use) -> bool:
+    """Whether a use decides which processes do something: ``if rank == 0``, ``not rank``."""
+    return any(
+        isinstance(node, (cst.Comparison, cst.BooleanOperation))
+        or (isinstance(node, cst.UnaryOperation) and isinstance(node.operator, cst.Not))
+        for node in use.around[:3]
+    )
 
 
 def calls_around(use: Use) -> Iterator[cst.Call]:
