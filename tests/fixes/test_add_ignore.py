@@ -151,7 +151,7 @@ LINES = st.sampled_from(
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(LINES, min_size=1, max_size=6), st.booleans())
 def test_everything_is_hidden_and_nothing_else_changed(newline: str, lines: list[str], end: bool) -> None:
     text = HEAD + "\n".join(lines) + "\n" * end
