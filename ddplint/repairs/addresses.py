@@ -1,7 +1,7 @@
-"""Master addresses and ports that give way to the launcher's: DDP103 and DDP107.
+"""Master addresses and ports that give way to the launcher's: DDP103 and DDP107 in options and ``tcp://`` URLs.
 
-A store becomes a default (``setdefault``); a literal elsewhere becomes the default of a read
-(``os.environ.get("MASTER_ADDR", "localhost")``). Where no launcher has set the variable nothing changes.
+A literal becomes the default of a read: ``os.environ.get("MASTER_ADDR", "localhost")``. Where no launcher has set the
+variable nothing changes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import libcst as cst
 
 from ddplint.findings import Applicability, Fix
 from ddplint.program import hosts
-from ddplint.program.events import Event
 from ddplint.program.hosts import Written
 from ddplint.program.program import Program
 from ddplint.program.state import Path
@@ -22,126 +21,6 @@ from ddplint.repairs.draft import Draft, NoPlaceError
 
 _URL = re.compile(r"tcp://(?P<host>\[[^\]{}%]*\]|[^:/?\[\]{}%]+):(?P<port>\d+)")
 _PLAIN = re.compile(r"""(['"])[^'"\\\n]*\1""")
-
-
-# -- stores -----------------------------------------------------------------------------------------------------
-
-
-def stored(program: Program, event: Event, literal: Written) -> Fix | None:
-    """``os.environ["MASTER_ADDR"] = "localhost"`` as a default; None where it is not known to be the only one."""
-    draft = Draft(program)
-    try:
-        if literal.option is not None:
-            _option_default(draft, literal, event.name)
-        elif _other_stores(program, event):
-            return None
-        elif not _set_default(draft, event):
-            _literal_default(draft, event, literal)
-    except NoPlaceError:
-        return None
-    return draft.fix(Applicability.SAFE, f"Keep the {event.name} that the launcher set")
-
-
-def _other_stores(program: Program, event: Event) -> bool:
-    """Whether the same process may store something else in the variable: a default would keep the first of them."""
-    value = event.arguments["value"].value
-    for other in program.events("store"):
-        if other.name != event.name or other.arguments["value"].value.id == value.id:
-            continue
-        shared = min(len(other.context), len(event.context))
-        if other.context[:shared] == event.context[:shared] and not _exclusive(other.path, event.path):
-            return True
-    return False
-
-
-def _exclusive(one: Path | None, two: Path | None) -> bool:
-    """Whether two paths take different branches somewhere."""
-    known = {condition.id: truth for condition, truth in (one.items() if one else ())}
-    return any(known.get(condition.id, truth) is not truth for condition, truth in (two.items() if two else ()))
-
-
-def _set_default(draft: Draft, event: Event) -> bool:
-    """Turn ``environ[name] = value`` into ``environ.setdefault(name, value)``, if it is written like that."""
-    target = event.node
-    if not (isinstance(target, cst.Subscript) and isinstance(target.value, (cst.Name, cst.Attribute))):
-        return False
-    outer = around(Origin(event.module, target))
-    if len(outer) < 2 or not isinstance(outer[0], cst.AssignTarget):
-        return False
-    statement = outer[1]
-    if not (isinstance(statement, cst.Assign) and len(statement.targets) == 1):
-        raise NoPlaceError("one value for several targets")
-    index = target.slice[0].slice
-    if not (isinstance(index, cst.Index) and _says(index.value, event.name)):
-        return False  # a name in a variable: the statement stores other things as well
-    if any(isinstance(part, Input) for part in walk(event.arguments["value"].value)):
-        raise NoPlaceError("what somebody types comes before the environment")
-    text = draft.text(Origin(event.module, statement))
-    rest = text[len(draft.text(Origin(event.module, target))) :]
-    equal = re.match(r"\s*=\s*", rest)
-    assert equal is not None
-    environ = draft.text(Origin(event.module, target.value))
-    key = draft.text(Origin(event.module, index.value))
-    draft.replace_text(Origin(event.module, statement), f"{environ}.setdefault({key}, {rest[equal.end() :]})")
-    return True
-
-
-def _says(node: cst.CSTNode, name: str) -> bool:
-    return isinstance(node, cst.SimpleString) and node.evaluated_value == name
-
-
-def _literal_default(draft: Draft, event: Event, literal: Written) -> None:
-    """Turn what is stored into the default of a read, where it stands under the variable's name."""
-    if any(isinstance(part, Input) for part in walk(event.arguments["value"].value)):
-        raise NoPlaceError("what somebody types comes before the environment")
-    for place in (Origin(event.module, event.arguments["value"].node), literal.origin):
-        if _under_its_name(place, event.name):
-            _read(draft, place, event.name)
-            return
-    raise NoPlaceError("a literal that may mean other things as well")
-
-
-def _under_its_name(place: Origin, variable: str) -> bool:
-    """``update(MASTER_ADDR=...)``, ``export("MASTER_ADDR", ...)``, ``{"MASTER_ADDR": ...}``, ``master_addr = ...``."""
-    outer = around(place)
-    holder = outer[0] if outer else None
-    if isinstance(holder, cst.Arg) and len(outer) > 1 and isinstance(outer[1], cst.Call):
-        if holder.keyword is not None:
-            return holder.keyword.value.upper() == variable
-        return any(_says(arg.value, variable) for arg in outer[1].args if arg is not holder)
-    if isinstance(holder, cst.DictElement) and holder.value is place.node and isinstance(holder.key, cst.SimpleString):
-        return str(holder.key.evaluated_value).upper() == variable
-    if isinstance(holder, cst.AnnAssign) and isinstance(holder.target, cst.Name):
-        return holder.target.value.upper() == variable
-    return False
-
-
-# -- options ----------------------------------------------------------------------------------------------------
-
-
-def _option_default(draft: Draft, literal: Written, variable: str) -> None:
-    """Read an option's default from the environment; what is typed still comes first."""
-    option = literal.option
-    assert option is not None
-    declared = declaration(option)
-    default = option.spec.default if option.spec is not None else None
-    if declared is None or declared.default is None or not isinstance(default, Const):
-        raise NoPlaceError("no default of its own")
-    if default.origin is not None and default.origin.node is not literal.origin.node:
-        raise NoPlaceError("a literal that the option only chooses")
-    _read(draft, Origin(declared.module, declared.default), variable)
-
-
-def _read(draft: Draft, origin: Origin, variable: str) -> None:
-    """``os.environ.get("MASTER_ADDR", <what was there>)``."""
-    environ = draft.name(origin, "os.environ")
-    old = draft.text(origin)
-    quote = old[0] if old[0] in "'\"" else draft.layout(origin.module).quote
-    read = f"{environ}.get({quote}{variable}{quote}, {old})"
-    draft.replace_text(origin, f"int({read})" if isinstance(origin.node, cst.Integer) else read)
-
-
-# -- URLs -------------------------------------------------------------------------------------------------------
 
 
 def in_url(program: Program, value: Value, origin: Origin, path: Path | None) -> Fix | None:
@@ -169,8 +48,8 @@ def _in_url(draft: Draft, url: Value, literal: Written, variable: str) -> None:
     if literal.option is not None and not _is_default(literal):
         if variable == "MASTER_PORT":
             return  # the port is somebody's to type
-        _option_default(draft, literal, variable)
-    elif isinstance(node, cst.Integer) or _says(node, literal.text):
+        option_default(draft, literal, variable)
+    elif isinstance(node, cst.Integer) or says(node, literal.text):
         _part(draft, url, literal, variable)
     elif isinstance(node, cst.SimpleString):
         _whole(draft, literal.origin)
@@ -200,7 +79,7 @@ def _part(draft: Draft, url: Value, literal: Written, variable: str) -> None:
         raise NoPlaceError("a literal that may mean other things as well")
     if variable == "MASTER_ADDR":
         _steady(url)
-    _read(draft, literal.origin, variable)
+    read_first(draft, literal.origin, variable)
 
 
 def _steady(url: Value) -> None:
@@ -333,3 +212,30 @@ def _template(draft: Draft, pattern: Origin, hole: str, new: str) -> str:
         raise NoPlaceError("no plain pattern")
     draft.replace_text(pattern, f"{text[0]}tcp://{new}{found[2]}{text[0]}")
     return found[1]
+
+
+def option_default(draft: Draft, literal: Written, variable: str) -> None:
+    """Read an option's default from the environment; what is typed still comes first."""
+    option = literal.option
+    assert option is not None
+    declared = declaration(option)
+    default = option.spec.default if option.spec is not None else None
+    if declared is None or declared.default is None or not isinstance(default, Const):
+        raise NoPlaceError("no default of its own")
+    if default.origin is not None and default.origin.node is not literal.origin.node:
+        raise NoPlaceError("a literal that the option only chooses")
+    read_first(draft, Origin(declared.module, declared.default), variable)
+
+
+def read_first(draft: Draft, origin: Origin, variable: str) -> None:
+    """``os.environ.get("MASTER_ADDR", <what was there>)``."""
+    environ = draft.name(origin, "os.environ")
+    old = draft.text(origin)
+    quote = old[0] if old[0] in "'\"" else draft.layout(origin.module).quote
+    read = f"{environ}.get({quote}{variable}{quote}, {old})"
+    draft.replace_text(origin, f"int({read})" if isinstance(origin.node, cst.Integer) else read)
+
+
+def says(node: cst.CSTNode, name: str) -> bool:
+    """Whether a node is the literal ``name``."""
+    return isinstance(node, cst.SimpleString) and node.evaluated_value == name

@@ -25,7 +25,7 @@ class HardcodedMasterPort(Rule):
     def check(self, program: Program) -> Iterable[Finding]:
         from ddplint.program import hosts
         from ddplint.program.values import Origin
-        from ddplint.repairs import addresses
+        from ddplint.repairs import address_stores, addresses
 
         if not hosts.starts_group(program):
             return
@@ -43,7 +43,7 @@ class HardcodedMasterPort(Rule):
                         f"MASTER_PORT is fixed to {port.text} over whatever the launcher set: "
                         "a second job on the same node cannot start, or joins the wrong one",
                         help=f"keep what the launcher set: os.environ.setdefault('MASTER_PORT', '{port.text}')",
-                        fix=addresses.stored(program, event, port),
+                        fix=address_stores.stored(program, event, port),
                     )
         for group, value, origin in hosts.init_methods(program):
             for port in hosts.url_parts(value, origin, group.event.path)[1]:

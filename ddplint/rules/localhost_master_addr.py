@@ -26,7 +26,7 @@ class LocalhostMasterAddr(Rule):
     def check(self, program: Program) -> Iterable[Finding]:
         from ddplint.program import hosts
         from ddplint.program.values import Origin
-        from ddplint.repairs import addresses
+        from ddplint.repairs import address_stores, addresses
 
         if not hosts.starts_group(program):
             return
@@ -35,7 +35,7 @@ class LocalhostMasterAddr(Rule):
             if event.name == "MASTER_ADDR" and not hosts.guarded(event.path, event.name):
                 for host in hosts.written(argument.value, Origin(event.module, argument.node), event.path):
                     if hosts.is_host(host.text):
-                        yield self._finding(program, host, "MASTER_ADDR", addresses.stored(program, event, host))
+                        yield self._finding(program, host, "MASTER_ADDR", address_stores.stored(program, event, host))
         for group, value, origin in hosts.init_methods(program):
             if not hosts.guarded(group.event.path):
                 for host in hosts.url_parts(value, origin, group.event.path)[0]:
