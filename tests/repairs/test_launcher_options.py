@@ -120,6 +120,37 @@ WHOLE = {
         "    mp.spawn(worker, args=(gpus, node, nodes), nprocs=gpus)\n\n\nmain()\n",
         '@click.option("--node", default=int(os.environ.get("NODE_RANK", 0)))',
     ),
+    "typer": (
+        "DDP104",
+        "import torch\nimport torch.distributed as dist\nimport torch.multiprocessing as mp\nimport typer\n\n\n"
+        "def worker(local_rank, gpus, node_rank, nodes):\n"
+        '    dist.init_process_group("nccl", rank=node_rank * gpus + local_rank, world_size=nodes * gpus)\n\n\n'
+        'def main(node_rank: int = typer.Option(0, "--node-rank"), nodes: int = 1):\n'
+        "    gpus = torch.cuda.device_count()\n"
+        "    mp.spawn(worker, args=(gpus, node_rank, nodes), nprocs=gpus)\n\n\ntyper.run(main)\n",
+        'node_rank: int = typer.Option(int(os.environ.get("NODE_RANK", 0)), "--node-rank")',
+    ),
+    "absl": (
+        "DDP104",
+        "import torch\nimport torch.distributed as dist\nimport torch.multiprocessing as mp\n"
+        "from absl import app, flags\n\nFLAGS = flags.FLAGS\nflags.DEFINE_integer('node_rank', 0, 'which node')\n"
+        "flags.DEFINE_integer('nodes', 1, 'how many')\n\n\ndef worker(local_rank, gpus, node_rank, nodes):\n"
+        "    dist.init_process_group('nccl', rank=node_rank * gpus + local_rank, world_size=nodes * gpus)\n\n\n"
+        "def main(_):\n    gpus = torch.cuda.device_count()\n"
+        "    mp.spawn(worker, args=(gpus, FLAGS.node_rank, FLAGS.nodes), nprocs=gpus)\n\n\napp.run(main)\n",
+        "flags.DEFINE_integer('node_rank', int(os.environ.get('NODE_RANK', 0)), 'which node')",
+    ),
+    "field": (
+        "DDP104",
+        "from dataclasses import dataclass, field\n\nimport torch\nimport torch.distributed as dist\n"
+        "import torch.multiprocessing as mp\nimport tyro\n\n\n@dataclass\nclass Options:\n    nodes: int = 1\n"
+        '    node_rank: int = field(default=0, metadata={"help": "which"})\n\n\n'
+        "def worker(local_rank, gpus, options):\n    rank = options.node_rank * gpus + local_rank\n"
+        '    dist.init_process_group("nccl", rank=rank, world_size=options.nodes * gpus)\n\n\n'
+        'if __name__ == "__main__":\n    gpus = torch.cuda.device_count()\n'
+        "    mp.spawn(worker, args=(gpus, tyro.cli(Options)), nprocs=gpus)\n",
+        'node_rank: int = field(default=int(os.environ.get("NODE_RANK", 0)), metadata={"help": "which"})',
+    ),
     "constant": (
         "DDP104",
         "import os\n\nimport torch\nimport torch.distributed as dist\nimport torch.multiprocessing as mp\n\n"
