@@ -14,7 +14,7 @@ from ddplint.program.state import Path
 from ddplint.program.values import Origin
 from ddplint.repairs.declarations import around
 from ddplint.repairs.draft import Draft, NoPlaceError
-from ddplint.repairs.gpu_uses import assigned, home, indices, only_with_gpus
+from ddplint.repairs.gpu_uses import assigned, home, indices, names_the_cpu, only_with_gpus
 
 # Parts of a statement that may not be evaluated when the statement is.
 _SOMETIMES = (cst.IfExp, cst.Lambda, cst.BooleanOperation, cst.BaseComp)
@@ -51,8 +51,7 @@ def _certain(use: Event, start: Event) -> bool:
 
 def _only_made(use: Event) -> bool:
     """Whether a device is only made, which works without GPUs, in a module that may use the CPU instead."""
-    text = use.module.source.text
-    return use.name == "torch.device" and ('"cpu"' in text or "'cpu'" in text)
+    return use.name == "torch.device" and names_the_cpu(use.module)
 
 
 def _conditions(path: Path | None) -> list[tuple[int, bool]]:

@@ -12,10 +12,12 @@ from ddplint.program.events import Event
 from ddplint.program.imports import dotted_name
 from ddplint.program.module import Module
 from ddplint.program.program import Program
-from ddplint.program.values import Origin, Symbol, walk
+from ddplint.program.values import Input, Origin, Symbol, Value, walk
 from ddplint.program.walk import children
 from ddplint.repairs.declarations import around
 from ddplint.repairs.draft import NoPlaceError
+
+_CPU = re.compile(r"""(?<!map_location=)["']cpu["']""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +41,31 @@ def home(events: Sequence[Event]) -> str:
 
 
 def only_with_gpus(program: Program, events: Sequence[Event]) -> bool:
-    """Whether the index is never computed on a machine without GPUs."""
-    asks = any(
-        isinstance(part, Symbol) and part.name == "cuda_available"
-        for run in program.runs
-        for check in run.checks
-        for part in walk(check)
-    )
-    lazily = [event for event in events if event.name == "torch.device"]
-    return not asks or all(_asked(event) for event in lazily)
+    """Whether the index is never computed on a machine without GPUs.
+
+    Only a device that is merely made can be: everything else that takes an index fails there anyway.
+    """
+    asks = any(_is_available(part) for run in program.runs for check in run.checks for part in walk(check))
+    lazily = [event for event in events if event.name == "torch.device" and not _chosen(event)]
+    return not lazily or not (asks or any(names_the_cpu(event.module) for event in lazily))
 
 
-def _asked(event: Event) -> bool:
+def _is_available(value: Value) -> bool:
+    return isinstance(value, Symbol) and value.name == "cuda_available"
+
+
+def _chosen(event: Event) -> bool:
+    """Whether the device hangs on what is there, or on what somebody typed."""
     return any(
-        isinstance(part, Symbol) and part.name == "cuda_available"
+        _is_available(part) or isinstance(part, Input)
         for condition, _ in (event.path.items() if event.path else ())
         for part in walk(condition)
     )
+
+
+def names_the_cpu(module: Module) -> bool:
+    """Whether a module says ``"cpu"`` as a device, other than for what it loads."""
+    return _CPU.search(module.source.text) is not None
 
 
 def target_at(module: Module, node: cst.CSTNode) -> Target:

@@ -56,6 +56,11 @@ REMAINDERS = {
         'device = f"cuda:{rank % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"\n'
         "model = torch.nn.Linear(1, 1).to(device)",
     ),
+    "loaded-on-the-cpu": (
+        'device = torch.device("cuda", rank)\nstate = torch.load("a.pt", map_location="cpu")',
+        'device = torch.device("cuda", rank % torch.cuda.device_count())\n'
+        'state = torch.load("a.pt", map_location="cpu")',
+    ),
     "several": (
         "torch.cuda.set_device(rank)\nmodel = DDP(torch.nn.Linear(1, 1).cuda(rank), device_ids=[rank], "
         'output_device=rank)\nstate = torch.load("a.pt", map_location=f"cuda:{rank}")\nprint("rank", rank)',
@@ -142,6 +147,11 @@ def test_torchrun(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         pytest.param(
             'device = torch.device("cuda", rank)\nif not torch.cuda.is_available():\n    device = torch.device("cpu")',
             id="made-without-gpus",
+        ),
+        pytest.param(
+            'import argparse\n\nparser = argparse.ArgumentParser()\nparser.add_argument("--cpu", action="store_true")\n'
+            'device = torch.device("cuda", rank)\nif parser.parse_args().cpu:\n    device = torch.device("cpu")',
+            id="made-before-the-cpu",
         ),
         pytest.param(
             "def train(device):\n    torch.cuda.set_device(device)\n\n\ntrain(f'cuda:{rank}')",
