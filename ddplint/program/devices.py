@@ -41,7 +41,8 @@ def out_of_range(program: Program) -> Iterator[Use]:
         if key in harmless:
             continue
         check = _in_range(index)
-        failure = judge.failure(check)
+        # started alone it is rank 0, whose GPU is always there: that says nothing about a launcher's processes
+        failure = judge.failure(check, scenarios=tuple(one for one in judge.scenarios if not one.alone))
         if failure is None:
             harmless.add(key)
             continue

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import libcst as cst
+
 from ddplint.program.group import Group
 from ddplint.program.judge import Verdict, possible, sources
 from ddplint.program.launchers import RENDEZVOUS, SRUN, TORCHRUN, Role
@@ -65,7 +67,13 @@ def _given(group: Group, name: str) -> bool:
 def _expected(program: Program, name: str) -> bool:
     """Whether somebody outside is meant to set a variable: the script reads it, or one that comes with it."""
     together = RENDEZVOUS if name.startswith("MASTER_") else (name,)
-    return any(other in run.reads for run in program.runs for other in together)
+    reads = [run.reads[other] for run in program.runs for other in together if other in run.reads]
+    return any(not _is_default(read.node) for read in reads)
+
+
+def _is_default(node: cst.CSTNode) -> bool:
+    """``os.environ.setdefault(...)``: the script provides what it asks for, and expects nobody else to."""
+    return isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) and node.func.attr.value == "setdefault"
 
 
 def _spawned_gap(program: Program, group: Group) -> Gap | None:

@@ -35,15 +35,17 @@ def _compared(program: Program, option: Input) -> bool:
     for run in program.runs:
         for check in run.checks:
             parts = list(walk(check))
-            if any(part.id == option.id for part in parts) and any(_counts(part) for part in parts):
+            if any(part.id == option.id for part in parts) and any(_counts(part, parts) for part in parts):
                 return True
     return False
 
 
-def _counts(value: Value) -> bool:
+def _counts(value: Value, check: list[Value]) -> bool:
     if isinstance(value, EnvVar):
         return launchers.meaning(value.name) in (Role.WORLD_SIZE, Role.NNODES, Role.LOCAL_WORLD_SIZE)
-    return isinstance(value, Symbol) and value.name == "device_count"
+    # "no more than there are GPUs" leaves every smaller number: a GPU for each process, but no size of the world
+    exact = any(isinstance(part, Op) and part.name in ("eq", "ne") for part in check)
+    return isinstance(value, Symbol) and value.name == "device_count" and exact
 
 
 def world_size_fault(program: Program, group: Group) -> Fault | None:

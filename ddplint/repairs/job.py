@@ -10,7 +10,7 @@ import libcst as cst
 from ddplint.program import Program, launchers
 from ddplint.program.events import Frame, Spawn
 from ddplint.program.judge import sources
-from ddplint.program.module import FunctionFacts
+from ddplint.program.module import FunctionFacts, Module
 from ddplint.program.values import Const, External, Object, Op, Origin, Symbol, Value
 from ddplint.program.walk import children
 from ddplint.repairs.draft import Draft
@@ -37,7 +37,8 @@ def held(frame: Frame, *values: Value, facts: FunctionFacts | None = None, at: O
     for name in (*params, *variables):
         owner = frame.names.get(name)
         if isinstance(owner, Object):
-            yield from (_field(name, key, owner) for key, known in _fields(frame, owner).items() if known.id in wanted)
+            fields = _fields(frame, owner).items()
+            yield from (_field(function.module, name, key, owner) for key, known in fields if known.id in wanted)
 
 
 def _variables(facts: FunctionFacts, inner: bool, at: Origin | None) -> list[str]:
@@ -49,25 +50,19 @@ def _variables(facts: FunctionFacts, inner: bool, at: Origin | None) -> list[str
         for statement in (_statements(facts.node.body) if inner else facts.node.body.body)
         if isinstance(statement, cst.SimpleStatementLine)
     ]
-    names = [
-        target.target.value
-        for statement in statements
-        for small in statement.body
-        if isinstance(small, cst.Assign)
-        for target in small.targets
-        if isinstance(target.target, cst.Name)
-    ]
+    names = [name for statement in statements for name in _bound_by(statement)]
     last = line(at.node) if at is not None else 0
-    above = {
-        target.target.value
-        for statement in statements
-        if at is None or line(statement) < last
-        for small in statement.body
-        if isinstance(small, cst.Assign)
-        for target in small.targets
-        if isinstance(target.target, cst.Name)
-    }
+    above = {name for one in statements if at is None or line(one) < last for name in _bound_by(one)}
     return [name for name in dict.fromkeys(names) if name in above and (inner or names.count(name) == 1)]
+
+
+def _bound_by(statement: cst.SimpleStatementLine) -> Iterator[str]:
+    for small in statement.body:
+        for target in small.targets if isinstance(small, cst.Assign) else ():
+            if isinstance(target.target, cst.Name):
+                yield target.target.value
+            elif isinstance(target.target, cst.Tuple):
+                yield from (one.value.value for one in target.target.elements if isinstance(one.value, cst.Name))
 
 
 def _statements(root: cst.CSTNode) -> Iterator[cst.CSTNode]:
@@ -87,7 +82,12 @@ def _fields(frame: Frame, owner: Object) -> Mapping[str, Value]:
     return {key: value for key, value in fields.items() if isinstance(key, str)}
 
 
-def _field(name: str, key: str, owner: Object) -> str:
+def _field(module: Module, name: str, key: str, owner: Object) -> str:
+    """``args.rank``, or ``args["rank"]`` of a dictionary. `vars(args)` is one too: the file's own spelling decides."""
+    text = module.source.text
+    for quote in ('"', "'"):
+        if f"{name}[{quote}{key}{quote}]" in text:
+            return f'{name}["{key}"]'
     return f'{name}["{key}"]' if owner.kind == "dict" else f"{name}.{key}"
 
 

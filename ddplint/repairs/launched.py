@@ -81,7 +81,7 @@ class _Rank:
             facts = frame.facts or top_level(frame.module)
             names = not_assigned(facts, list(job.held(frame, *values, facts=facts)))
             found = [roles(self.draft.program, facts, name, (self.given.node,), frame.names) for name in names]
-            yield Level(frame, facts, names[0] if names else None, merged(found))
+            yield Level(frame, facts, names[0] if names else None, merged(names, found))
 
     @staticmethod
     def _is_enough(levels: Sequence[Level], at: int) -> bool:

@@ -141,10 +141,15 @@ def about(program: Program, facts: FunctionFacts, use: Use, body: Sequence[cst.C
     target = _result(use)
     if target is None:
         return Kind.UNKNOWN
-    kinds = {
-        kind(one, [callees.dotted(facts.module, call, facts.node) for call in calls_around(one)])
-        for one in uses_in(body, target)
-    }
+    kinds: set[Kind] = set()
+    for one in uses_in(body, target):
+        kinds.add(kind(one, [callees.dotted(facts.module, call, facts.node) for call in calls_around(one)]))
+        given = handed(one)
+        called = callees.project_function(program, facts.module, given.call, facts.cls, {}) if given else None
+        name = parameter(called, given.keyword, given.position) if called and given else None
+        if called is not None and name is not None:
+            inner = roles(program, called, name)
+            kinds |= {Kind.LOCAL} if inner.device else {Kind.GLOBAL} if inner.whole_job else set()
     return next((one for one in (Kind.LOCAL, Kind.GLOBAL) if one in kinds), Kind.UNKNOWN)
 
 
@@ -172,18 +177,23 @@ def not_assigned(facts: FunctionFacts, names: Sequence[str]) -> list[str]:
     return [name for position, name in enumerate(names) if position == 0 or name not in targets]
 
 
-def merged(all_roles: Sequence[Roles]) -> Roles:
-    """The roles of several names of one value."""
+def merged(names: Sequence[str], all_roles: Sequence[Roles]) -> Roles:
+    """The roles of several names of one value; where one is bound to another, both go on to mean the same."""
     found = Roles()
     seen: set[int] = set()
     for one in all_roles:
-        found.here += [use for use in one.here if id(use.node) not in seen]
+        found.here += [use for use in one.here if id(use.node) not in seen and _bound_to(use) not in names]
         seen |= {id(use.node) for use in one.here}
         found.passed += one.passed
         found.attributes += [name for name in one.attributes if name not in found.attributes]
         found.whole_job |= one.whole_job
         found.device |= one.device
     return found
+
+
+def _bound_to(use: Use) -> str:
+    target = assigned_to(use)
+    return spelling(target) if target is not None else ""
 
 
 def parameter(facts: FunctionFacts, keyword: str | None, position: int) -> str | None:

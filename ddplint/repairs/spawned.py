@@ -63,7 +63,7 @@ def _worker(draft: Draft, group: Group, world_is_wrong: bool) -> _Worker:
         if len(frame.context) == 1 and frame.facts is not None:
             names = not_assigned(frame.facts, list(job.held(frame, spawn.index)))
             found = [roles(draft.program, frame.facts, name, (given.node,), frame.names) for name in names]
-            level = Level(frame, frame.facts, names[0] if names else None, merged(found))
+            level = Level(frame, frame.facts, names[0] if names else None, merged(names, found))
             level.roles.device |= any(_names_a_device(draft, frame.facts, name) for name in names)
             levels.append(level)
     if not levels:

@@ -219,7 +219,7 @@ def _of_comparison(node: cst.Comparison, child: cst.CSTNode) -> Kind:
         if other is child:
             continue
         code = cst.Module([]).code_for_node(other)
-        if code in ("-1", "None") or "-1" in code:
+        if code in ("-1", "None") or ("-1" in code and not re.search(r"(?<![\d.])0(?!\d)", code)):
             return Kind.UNKNOWN
         if "device_count" in code:
             return Kind.LOCAL
