@@ -254,6 +254,7 @@ def verdict_on(program: Program, rules: Iterable[Rule], settings: Settings) -> V
                 findings.extend(rule.check(program))
             except Exception as error:
                 failures.append(_failure(program.path, rule.code, error))
+    failures += [_failure(program.path, code, error) for code, error in program.faults]
     return Verdict(program, tuple(findings), tuple(failures))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ class Program:
         self.module = module
         # By the start of a process group: its fix, or why there is none. Several findings carry the same one.
         self.repairs: dict[int, Fix | str] = {}
+        self.faults: list[tuple[str, Exception]] = []
 
     @property
     def path(self) -> str:
@@ -163,9 +164,12 @@ class Program:
         help: str | None = None,
         notes: Iterable[Note] = (),
         counterexample: Counterexample | None = None,
-        fix: Fix | None = None,
+        fix: Callable[[], Fix | None] | None = None,
     ) -> Finding:
-        """A finding of ``rule`` at ``origin``."""
+        """A finding of ``rule`` at ``origin``; ``fix`` builds its repair.
+
+        A repair that breaks takes nothing with it: the finding stays, and the fault is written down in ``faults``.
+        """
         return Finding(
             code=rule.code,
             name=rule.name,
@@ -176,8 +180,15 @@ class Program:
             help=help,
             notes=tuple(notes),
             counterexample=counterexample,
-            fix=fix,
+            fix=self._built(rule, fix) if fix is not None else None,
         )
+
+    def _built(self, rule: Rule, fix: Callable[[], Fix | None]) -> Fix | None:
+        try:
+            return fix()
+        except Exception as error:
+            self.faults.append((rule.code, error))
+            return None
 
     def launch_files(self) -> Sequence[str]:
         """The texts of shell and batch scripts beside the file, at most 64 KiB of each."""

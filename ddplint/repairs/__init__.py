@@ -3,4 +3,29 @@
 A rule hands its finding's facts to one function here and gets a :class:`~ddplint.findings.Fix`, or None where no
 repair is known to be right. All text goes through :class:`~ddplint.repairs.draft.Draft`, which knows the layout of
 the files: their imports, quotes, indentation and line length.
+
+The modules are imported when they are first asked for: a script without findings needs none of them.
 """
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ddplint.repairs import address_stores as address_stores
+    from ddplint.repairs import addresses as addresses
+    from ddplint.repairs import counts as counts
+    from ddplint.repairs import environment_values as environment_values
+    from ddplint.repairs import gpu_count as gpu_count
+    from ddplint.repairs import gpu_index as gpu_index
+    from ddplint.repairs import launcher_options as launcher_options
+    from ddplint.repairs import slurm as slurm
+    from ddplint.repairs import topology as topology
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name.startswith("_"):
+        raise AttributeError(name)
+    return importlib.import_module(f"{__name__}.{name}")

@@ -14,7 +14,7 @@ from ddplint.program.judge import Verdict, sources
 from ddplint.program.topology import FAMILY
 from ddplint.program.typed import replace
 from ddplint.program.values import Const, Op, Origin, Value, walk
-from ddplint.repairs import job
+from ddplint.repairs import job, topology
 from ddplint.repairs.draft import Draft, NoPlaceError
 from ddplint.repairs.launched import top_level
 
@@ -57,6 +57,11 @@ def _counts_nodes(value: Value) -> bool:
     return any(launchers.meaning(name) is launchers.Role.NNODES for name in sources(value)) or any(
         job.NNODES.match(getattr(part, "name", "")) for part in walk(value)
     )
+
+
+def mismatch(program: Program, group: Group) -> Fix | None:
+    """A rank and a world size that do not fit: one wrong factor, else the world size."""
+    return factors(program, group) or topology.fix(program, group)
 
 
 def factors(program: Program, group: Group) -> Fix | None:

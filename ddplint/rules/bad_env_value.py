@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ddplint.findings import Applicability, Finding, Severity
@@ -22,9 +23,9 @@ class BadEnvValue(Rule):
     fix = Applicability.SAFE
 
     def check(self, program: Program) -> Iterable[Finding]:
+        from ddplint import repairs
         from ddplint.program import textual, words
         from ddplint.program.values import Origin
-        from ddplint.repairs import environment_values
 
         for event, kind in textual.bad_stores(program):
             argument = event.arguments["value"]
@@ -33,7 +34,7 @@ class BadEnvValue(Rule):
                 Origin(event.module, argument.node),
                 f"{event.name} is set to {_article(kind)}: os.environ takes only strings and raises TypeError",
                 help=f"write str({words.code(Origin(event.module, argument.node), 40)})",
-                fix=environment_values.stored(program, event),
+                fix=partial(repairs.environment_values.stored, program, event),
             )
         for event, name, default in textual.mixed(program):
             origin = Origin(event.module, event.node)
@@ -52,7 +53,7 @@ class BadEnvValue(Rule):
                 help="convert it first: int(os.environ[...])"
                 if not name.startswith("--")
                 else "declare it with type=int",
-                fix=environment_values.read(program, event),
+                fix=partial(repairs.environment_values.read, program, event),
             )
 
 

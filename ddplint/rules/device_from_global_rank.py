@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ddplint.findings import Applicability, Finding, Severity
@@ -22,9 +23,9 @@ class DeviceFromGlobalRank(Rule):
     fix = Applicability.SAFE
 
     def check(self, program: Program) -> Iterable[Finding]:
+        from ddplint import repairs
         from ddplint.program import devices, words
         from ddplint.program.values import Origin
-        from ddplint.repairs import gpu_index
 
         for use in devices.out_of_range(program):
             argument = use.event.arguments["index"]
@@ -38,5 +39,5 @@ class DeviceFromGlobalRank(Rule):
                 help=f"use the local rank: {use.local_rank}, or rank % torch.cuda.device_count()",
                 notes=words.chain(program, argument.value, "the index", origin),
                 counterexample=use.counterexample,
-                fix=gpu_index.fix(program, argument.value),
+                fix=partial(repairs.gpu_index.fix, program, argument.value),
             )

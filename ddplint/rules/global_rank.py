@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ddplint.findings import Applicability, Finding, Severity
@@ -22,9 +23,9 @@ class GlobalRank(Rule):
     fix = Applicability.UNSAFE
 
     def check(self, program: Program) -> Iterable[Finding]:
+        from ddplint import repairs
         from ddplint.program import launchers, words
         from ddplint.program.misuse import misused_variable
-        from ddplint.repairs import topology
 
         for group in program.judged_groups:
             failure = group.rank_failure
@@ -52,5 +53,5 @@ class GlobalRank(Rule):
                 help=repair,
                 notes=words.chain(program, rank, "the rank", origin),
                 counterexample=group.counterexample(failure),
-                fix=topology.fix(program, group),
+                fix=partial(repairs.topology.fix, program, group),
             )

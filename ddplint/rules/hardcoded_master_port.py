@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ddplint.findings import Applicability, Finding, Severity
@@ -23,9 +24,9 @@ class HardcodedMasterPort(Rule):
     fix = Applicability.SAFE
 
     def check(self, program: Program) -> Iterable[Finding]:
+        from ddplint import repairs
         from ddplint.program import hosts
         from ddplint.program.values import Origin
-        from ddplint.repairs import address_stores, addresses
 
         if not hosts.starts_group(program):
             return
@@ -43,7 +44,7 @@ class HardcodedMasterPort(Rule):
                         f"MASTER_PORT is fixed to {port.text} over whatever the launcher set: "
                         "a second job on the same node cannot start, or joins the wrong one",
                         help=f"keep what the launcher set: os.environ.setdefault('MASTER_PORT', '{port.text}')",
-                        fix=address_stores.stored(program, event, port),
+                        fix=partial(repairs.address_stores.stored, program, event, port),
                     )
         for group, value, origin in hosts.init_methods(program):
             for port in hosts.url_parts(value, origin, group.event.path)[1]:
@@ -56,7 +57,7 @@ class HardcodedMasterPort(Rule):
                         f"The rendezvous URL fixes port {port.text}: a second job on the same node cannot start",
                         severity=Severity.NOTE,
                         help="take the port from the environment (MASTER_PORT) and keep this one as its default",
-                        fix=addresses.in_url(program, value, origin, group.event.path),
+                        fix=partial(repairs.addresses.in_url, program, value, origin, group.event.path),
                     )
 
     def _illegal(self, program: Program, port: Written) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ddplint.findings import Applicability, Finding, Severity
@@ -22,8 +23,8 @@ class HardcodedWorldSize(Rule):
     fix = Applicability.UNSAFE
 
     def check(self, program: Program) -> Iterable[Finding]:
+        from ddplint import repairs
         from ddplint.program import sizes, words
-        from ddplint.repairs import topology
 
         for group in program.judged_groups:
             fault = sizes.world_size_fault(program, group)
@@ -49,5 +50,5 @@ class HardcodedWorldSize(Rule):
                 counterexample=group.counterexample(group.world_failure, of_ranks=False)
                 if group.world_failure
                 else None,
-                fix=topology.fix(program, group),
+                fix=partial(repairs.topology.fix, program, group),
             )

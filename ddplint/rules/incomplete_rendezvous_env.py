@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ddplint.findings import Applicability, Finding, Severity
@@ -22,9 +23,9 @@ class IncompleteRendezvousEnv(Rule):
     fix = Applicability.UNSAFE
 
     def check(self, program: Program) -> Iterable[Finding]:
+        from ddplint import repairs
         from ddplint.program import rendezvous
         from ddplint.program.values import Origin
-        from ddplint.repairs import slurm, topology
 
         for group in program.judged_groups:
             gap = rendezvous.gap(program, group)
@@ -33,12 +34,12 @@ class IncompleteRendezvousEnv(Rule):
             names = " and ".join(gap.missing) if len(gap.missing) < 3 else ", ".join(gap.missing)
             verb = "is" if len(gap.missing) == 1 else "are"
             late = f" (set only later, in line {gap.late})" if gap.late else ""
-            told = topology.told if group.event.context else slurm.rendezvous
+            told = repairs.topology.told if group.event.context else repairs.slurm.rendezvous
             yield program.finding(
                 self,
                 Origin(group.event.module, group.event.node),
                 f"{names} {verb} not set when {gap.who} gets here{late}: "
                 "init_process_group reads the environment and fails",
                 help="set what is missing before this call (os.environ.setdefault), or start the script with torchrun",
-                fix=told(program, group, gap.missing),
+                fix=partial(told, program, group, gap.missing),
             )

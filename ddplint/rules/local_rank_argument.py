@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ddplint.findings import Applicability, Finding, Severity
@@ -22,8 +23,8 @@ class LocalRankArgument(Rule):
     fix = Applicability.SAFE
 
     def check(self, program: Program) -> Iterable[Finding]:
+        from ddplint import repairs
         from ddplint.program import arguments
-        from ddplint.repairs import launcher_options
 
         for option, decides in arguments.local_rank_options(program):
             assert option.spec is not None
@@ -43,5 +44,5 @@ class LocalRankArgument(Rule):
                 severity=Severity.ERROR if decides and given and program.evidence.torchrun else Severity.WARNING,
                 help="accept '--local_rank', '--local-rank' and read the default from the environment: "
                 "default=int(os.environ.get('LOCAL_RANK', 0))",
-                fix=launcher_options.local_rank(program, option),
+                fix=partial(repairs.launcher_options.local_rank, program, option),
             )

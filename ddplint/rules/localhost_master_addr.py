@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ddplint.findings import Applicability, Finding, Severity
@@ -24,9 +25,9 @@ class LocalhostMasterAddr(Rule):
     fix = Applicability.SAFE
 
     def check(self, program: Program) -> Iterable[Finding]:
+        from ddplint import repairs
         from ddplint.program import hosts
         from ddplint.program.values import Origin
-        from ddplint.repairs import address_stores, addresses
 
         if not hosts.starts_group(program):
             return
@@ -35,15 +36,16 @@ class LocalhostMasterAddr(Rule):
             if event.name == "MASTER_ADDR" and not hosts.guarded(event.path, event.name):
                 for host in hosts.written(argument.value, Origin(event.module, argument.node), event.path):
                     if hosts.is_host(host.text):
-                        yield self._finding(program, host, "MASTER_ADDR", address_stores.stored(program, event, host))
+                        fix = partial(repairs.address_stores.stored, program, event, host)
+                        yield self._finding(program, host, "MASTER_ADDR", fix)
         for group, value, origin in hosts.init_methods(program):
             if not hosts.guarded(group.event.path):
                 for host in hosts.url_parts(value, origin, group.event.path)[0]:
                     if hosts.is_host(host.text):
-                        fix = addresses.in_url(program, value, origin, group.event.path)
+                        fix = partial(repairs.addresses.in_url, program, value, origin, group.event.path)
                         yield self._finding(program, host, "the rendezvous URL", fix)
 
-    def _finding(self, program: Program, host: Written, what: str, fix: Fix | None) -> Finding:
+    def _finding(self, program: Program, host: Written, what: str, fix: Callable[[], Fix | None]) -> Finding:
         from ddplint.program import hosts, words
 
         if hosts.is_loopback(host.text):

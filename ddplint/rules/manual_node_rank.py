@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ddplint.findings import Applicability, Finding, Severity
@@ -22,8 +23,8 @@ class ManualNodeRank(Rule):
     fix = Applicability.SAFE
 
     def check(self, program: Program) -> Iterable[Finding]:
+        from ddplint import repairs
         from ddplint.program import typed, words
-        from ddplint.repairs import launcher_options
 
         for option, origin, each in typed.node_ranks(program):
             if each:
@@ -37,7 +38,7 @@ class ManualNodeRank(Rule):
                 origin,
                 f"{words.sentence(option)} {trouble}",
                 help="read its default from os.environ: NODE_RANK, GROUP_RANK or SLURM_NODEID, as the launcher sets",
-                fix=launcher_options.node_rank(program, option, each),
+                fix=partial(repairs.launcher_options.node_rank, program, option, each),
             )
         for constant, origin in typed.node_constants(program):
             yield program.finding(
@@ -46,5 +47,5 @@ class ManualNodeRank(Rule):
                 f"The constant {constant.value} is this node's rank, so the file must be edited on every node: "
                 "forgotten once, two nodes claim the same ranks",
                 help="read it from the launcher: int(os.environ.get('NODE_RANK', os.environ.get('SLURM_NODEID', 0)))",
-                fix=launcher_options.node_constant(program, constant),
+                fix=partial(repairs.launcher_options.node_constant, program, constant),
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ddplint.findings import Applicability, Finding, Severity
@@ -22,8 +23,8 @@ class RankWorldMismatch(Rule):
     fix = Applicability.UNSAFE
 
     def check(self, program: Program) -> Iterable[Finding]:
+        from ddplint import repairs
         from ddplint.program import misuse, sizes, words
-        from ddplint.repairs import counts, topology
 
         for group in program.judged_groups:
             if group.rank is None or group.world_size is None or group.rank_failure is not None:
@@ -45,5 +46,5 @@ class RankWorldMismatch(Rule):
                 help="use the same counts in both: rank = node_rank * nproc + local_rank, world_size = nnodes * nproc",
                 notes=words.chain(program, size, "the world size", origin),
                 counterexample=group.counterexample(failure),
-                fix=counts.factors(program, group) or topology.fix(program, group),
+                fix=partial(repairs.counts.mismatch, program, group),
             )

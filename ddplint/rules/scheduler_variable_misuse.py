@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ddplint.findings import Applicability, Finding, Severity
@@ -22,8 +23,8 @@ class SchedulerVariableMisuse(Rule):
     fix = Applicability.UNSAFE
 
     def check(self, program: Program) -> Iterable[Finding]:
+        from ddplint import repairs
         from ddplint.program import launchers, misuse
-        from ddplint.repairs import slurm, topology
 
         for group in program.judged_groups:
             for what, argument, wanted in (
@@ -44,7 +45,7 @@ class SchedulerVariableMisuse(Rule):
                     f"{variable.name} is the {role.value}, not the {wanted.value} that it is used as",
                     help=f"use {launchers.name_of(owner, wanted)}",
                     counterexample=group.counterexample(failure) if failure else None,
-                    fix=topology.fix(program, group),
+                    fix=partial(repairs.topology.fix, program, group),
                 )
         for variable, origin in misuse.misused_addresses(program):
             role = launchers.meaning(variable.name)
@@ -57,7 +58,7 @@ class SchedulerVariableMisuse(Rule):
                 origin,
                 f"{variable.name} {problem}: as the master address it cannot be reached",
                 help="expand the list and take its first host: scontrol show hostnames $SLURM_STEP_NODELIST | head -n1",
-                fix=slurm.first_host(program, variable, origin),
+                fix=partial(repairs.slurm.first_host, program, variable, origin),
             )
         for name, known, origin in misuse.misspelled(program):
             yield program.finding(
@@ -65,5 +66,5 @@ class SchedulerVariableMisuse(Rule):
                 origin,
                 f"Slurm sets no variable {name}: the read fails, or always takes its default",
                 help=f"use {known}",
-                fix=slurm.real_name(program, name, known),
+                fix=partial(repairs.slurm.real_name, program, name, known),
             )

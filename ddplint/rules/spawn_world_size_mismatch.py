@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ddplint.findings import Applicability, Finding, Severity
@@ -22,9 +23,9 @@ class SpawnWorldSizeMismatch(Rule):
     fix = Applicability.UNSAFE
 
     def check(self, program: Program) -> Iterable[Finding]:
+        from ddplint import repairs
         from ddplint.program import counts, words
         from ddplint.program.values import Origin
-        from ddplint.repairs import counts as repaired
 
         for group in program.judged_groups:
             if not group.event.context or group.world_size is None:
@@ -45,5 +46,5 @@ class SpawnWorldSizeMismatch(Rule):
                 help="start exactly world_size processes on one node: nprocs=world_size",
                 notes=words.chain(program, group.world_size, "the world size", Origin(spawn.module, spawn.count.node)),
                 counterexample=group.counterexample(failure, of_ranks=False),
-                fix=repaired.started(program, group),
+                fix=partial(repairs.counts.started, program, group),
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ddplint.findings import Applicability, Finding, Severity
@@ -22,9 +23,9 @@ class UncheckedGpuCount(Rule):
     fix = Applicability.SAFE
 
     def check(self, program: Program) -> Iterable[Finding]:
+        from ddplint import repairs
         from ddplint.program import counts, words
         from ddplint.program.values import Origin
-        from ddplint.repairs import gpu_count
 
         if program.evidence.test:
             return
@@ -40,7 +41,7 @@ class UncheckedGpuCount(Rule):
                 severity=Severity.NOTE if spawn.available_only else Severity.WARNING,
                 help="take the count from torch.cuda.device_count(), or stop with a message that names both numbers",
                 notes=words.chain(program, count.value, "the count", Origin(spawn.event.module, count.node)),
-                fix=gpu_count.check(program, spawn),
+                fix=partial(repairs.gpu_count.check, program, spawn),
             )
         for remainder in counts.typed_remainders(program):
             arguments = remainder.event.arguments
@@ -52,5 +53,5 @@ class UncheckedGpuCount(Rule):
                 "compares it with torch.cuda.device_count(): on a smaller node the index does not exist, "
                 "on a larger one GPUs stay idle",
                 help="use rank % torch.cuda.device_count(), or the launcher's local rank",
-                fix=gpu_count.remainder(program, remainder),
+                fix=partial(repairs.gpu_count.remainder, program, remainder),
             )
