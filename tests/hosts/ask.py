@@ -29,6 +29,7 @@ def main() -> int:
         "folder": os.getcwd(),
         "fork": fork,
         "contain": False,
+        "patience": 0,
     }
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(f"{folder}/{socket.gethostname() if here else machine}.socket")

@@ -12,6 +12,7 @@ from failures import (
     missing_ranks,
     no_model_written,
     no_such_gpu,
+    node_ranks,
     one_gpu_for_all,
     raises,
     ranks_beyond_the_world,
@@ -23,6 +24,7 @@ from launchers import (
     by_hand,
     mpirun,
     srun,
+    srun_no_address,
     srun_one_task,
     torchrun_c10d,
     torchrun_port_29500,
@@ -52,12 +54,13 @@ class Case:
 
     @property
     def slurm(self) -> bool:
-        return self.launcher in (srun, srun_one_task)
+        return self.launcher in (srun, srun_no_address, srun_one_task)
 
 
 CASES = (
     Case("DDP101", "global_rank", by_hand, duplicate_ranks),
     Case("DDP101", "global_rank_torchrun", torchrun_static, duplicate_ranks),
+    Case("DDP101", "global_rank_args", by_hand, duplicate_ranks),
     Case("DDP101", "typical", by_hand, each_host_alone),
     Case("DDP102", "hardcoded_world_size", by_hand, world_of_one_host),
     Case("DDP102", "hardcoded_world_size_torchrun", torchrun_static, world_of_one_host),
@@ -68,6 +71,13 @@ CASES = (
     Case("DDP104", "manual_node_rank_slurm", srun_one_task, duplicate_ranks, unsafe=False),
     Case("DDP105", "unchecked_gpu_count", by_hand, too_few_gpus, lacking={"STANDIN_GPUS": "1"}, unsafe=False),
     Case("DDP106", "incomplete_rendezvous_env", by_hand, raises("RANK expected"), fails_alone=raises("RANK expected")),
+    Case(
+        "DDP106",
+        "incomplete_rendezvous_env_slurm",
+        srun_no_address,
+        raises("MASTER_ADDR expected"),
+        fails_alone=raises("MASTER_ADDR expected"),
+    ),
     Case("DDP107", "hardcoded_master_port", torchrun_c10d, hang, alone=torchrun_port_29500, unsafe=False),
     Case("DDP108", "bad_env_value", torchrun_static, no_model_written, fails_alone=no_model_written, unsafe=False),
     Case(
@@ -82,7 +92,8 @@ CASES = (
     Case("DDP109", "device_from_global_rank_slurm", srun, no_such_gpu),
     Case("DDP110", "spawn_world_size_mismatch", by_hand, missing_ranks, fails_alone=missing_ranks, processes=1),
     Case("DDP111", "scheduler_variable_misuse", srun, duplicate_ranks),
-    Case("DDP111", "scheduler_variable_misuse_nodelist", srun, hang),
+    Case("DDP111", "scheduler_variable_misuse_nodeid", srun, node_ranks, fails_alone=node_ranks),
+    Case("DDP111", "scheduler_variable_misuse_nodelist", srun_no_address, hang),
     Case("DDP111", "scheduler_variable_misuse_mpi", mpirun, duplicate_ranks),
     Case("DDP112", "local_rank_argument", torchrun_static, one_gpu_for_all, unsafe=False),
     Case("DDP113", "rank_world_mismatch", by_hand, ranks_beyond_the_world),

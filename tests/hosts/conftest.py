@@ -15,6 +15,9 @@ from launch import Command, Outcome, launch
 from network import SCRIPTS, Network, Refused, network
 from slurm import cluster
 
+# What failed is then said in full there too. They are imported by the test modules, after this.
+pytest.register_assert_rewrite("failures", "repair", "training")
+
 
 @pytest.fixture(scope="session")
 def _hosts() -> Iterator[Network | Refused]:

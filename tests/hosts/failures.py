@@ -17,6 +17,17 @@ def duplicate_ranks(outcome: Outcome) -> None:
     nobody_trains_with_all(outcome)
 
 
+def node_ranks(outcome: Outcome) -> None:
+    """Both processes of a host claim the number of their host."""
+    claims = [(host, rank) for host, rank, _ in outcome.ranks("init")]
+    assert claims in (
+        [("node0", 0), ("node0", 0), ("node1", 1), ("node1", 1)],
+        [("node0", 0), ("node0", 0)],
+    )
+    assert not outcome.succeeded
+    assert outcome.ranks("report") == []
+
+
 def missing_ranks(outcome: Outcome) -> None:
     """Fewer processes were started on each host than they wait for: they hang."""
     claims = outcome.ranks("init")

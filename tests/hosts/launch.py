@@ -32,6 +32,8 @@ class Command:
     fork: bool = True
     # Its processes end with it, whatever sessions they lead. Slurm's daemons and mpirun look after their own.
     contain: bool = True
+    # Seconds to end in before it is killed: srun and mpirun take their job along if they are asked, not if killed.
+    patience: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ def started(command: Command, number: int, folder: Path) -> socket.socket:
         "folder": str(here),
         "fork": command.fork,
         "contain": command.contain,
+        "patience": command.patience,
     }
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(str(command.machine.socket))

@@ -15,6 +15,8 @@ from launch import Command
 from network import HERE, Machine, Network
 
 PORTS = itertools.count(20000)
+# Seconds in which srun and mpirun end their jobs.
+GRACE = 5.0
 ASK = (sys.executable, "-I", "-S", str(HERE / "ask.py"))
 
 
@@ -92,18 +94,24 @@ def srun_one_task(job: Job) -> list[Command]:
     return [step(job, 1)]
 
 
-def step(job: Job, tasks: int) -> Command:
+def srun_no_address(job: Job) -> list[Command]:
+    """Two tasks on each node, and the batch script has exported a port but no MASTER_ADDR."""
+    return [step(job, 2, address=False)]
+
+
+def step(job: Job, tasks: int, address: bool = True) -> Command:
     # By name: a step before may not have left its node yet, and rank 0 is looked for on node0.
     nodes = ",".join(node.name for node in job.nodes)
     counts = (f"--nodes={job.nnodes}", f"--ntasks-per-node={tasks}")
     words = ("srun", f"--nodelist={nodes}", *counts, "--kill-on-bad-exit=1")
-    meeting = {"MASTER_ADDR": "node0", "MASTER_PORT": str(next(PORTS))}
+    exported = {"MASTER_PORT": str(next(PORTS)), **({"MASTER_ADDR": "node0"} if address else {})}
     return Command(
         job.network.controller,
         (*words, *ASK, str(job.network.folder), ".", "--fork", str(job.script), *job.options),
-        meeting | job.environment,
+        exported | job.environment,
         fork=False,
         contain=False,
+        patience=GRACE,
     )
 
 
@@ -120,4 +128,13 @@ def mpirun(job: Job) -> list[Command]:
     for name in (*meeting, "STANDIN_RECORDS", "PYTHONPATH", "OMP_NUM_THREADS"):
         words += ["-x", name]
     program = (*ASK, str(job.network.folder), ".", "--fork", str(job.script), *job.options)
-    return [Command(job.nodes[0], (*words, *program), meeting | job.environment, fork=False, contain=False)]
+    return [
+        Command(
+            job.nodes[0],
+            (*words, *program),
+            meeting | job.environment,
+            fork=False,
+            contain=False,
+            patience=GRACE,
+        )
+    ]

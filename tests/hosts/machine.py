@@ -17,6 +17,7 @@ import importlib
 import json
 import os
 import runpy
+import select
 import selectors
 import signal
 import socket
@@ -41,30 +42,32 @@ def serve(folder: Path) -> None:
     os.rename(f"{path}.new", path)
     selector.register(listener, selectors.EVENT_READ, "listener")
     selector.register(sys.stdin, selectors.EVENT_READ, "stdin")
-    # The process that was started for a connection, and a descriptor that becomes readable when it ends.
-    running: dict[socket.socket, tuple[int, int]] = {}
+    # The process that was started for a connection, a descriptor that becomes readable when it ends, and how long it
+    # may take to end when it is asked to.
+    running: dict[socket.socket, tuple[int, int, float]] = {}
     while True:
         for key, _ in selector.select():
             if key.data == "stdin":
                 return
             if key.data == "listener":
                 connection, _ = listener.accept()
-                pid = start(connection)
+                order, channels = receive(connection)
+                pid = start(order, channels)
                 descriptor = os.pidfd_open(pid)
-                running[connection] = pid, descriptor
+                running[connection] = pid, descriptor, order["patience"]
                 selector.register(descriptor, selectors.EVENT_READ, connection)
                 selector.register(connection, selectors.EVENT_READ, connection)
             elif key.data in running:
                 # It ended, or whoever wanted it has gone: then nobody wants what it started either.
                 connection = key.data
-                pid, descriptor = running.pop(connection)
+                pid, descriptor, patience = running.pop(connection)
                 selector.unregister(descriptor)
                 selector.unregister(connection)
-                # By its own number too: it may not lead its session yet.
-                for kill in (os.killpg, os.kill):
-                    with suppress(ProcessLookupError):
-                        kill(pid, signal.SIGKILL)
+                if key.fileobj is connection:
+                    end(pid, descriptor, patience)
                 _, status = os.waitpid(pid, 0)
+                with suppress(ProcessLookupError):
+                    os.killpg(pid, signal.SIGKILL)
                 # Its processes are ours now that it is gone. They may still hold a port that the next job wants.
                 with suppress(ChildProcessError):
                     while True:
@@ -75,9 +78,19 @@ def serve(folder: Path) -> None:
                 connection.close()
 
 
-def start(connection: socket.socket) -> int:
-    """Start what the other side asks for; the number of the process, which leads a session of its own."""
-    order, descriptors = receive(connection)
+def end(pid: int, descriptor: int, patience: float) -> None:
+    """Ask it to end if there is patience for that, then kill it."""
+    if patience:
+        os.kill(pid, signal.SIGTERM)
+        select.select([descriptor], [], [], patience)
+    # By its own number too: it may not lead its session yet.
+    for kill in (os.killpg, os.kill):
+        with suppress(ProcessLookupError):
+            kill(pid, signal.SIGKILL)
+
+
+def start(order: dict[str, Any], descriptors: list[int]) -> int:
+    """Start what is asked for; the number of the process, which leads a session of its own."""
     pid = os.fork()
     if pid == 0:
         become(order, descriptors)

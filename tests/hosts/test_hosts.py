@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from launch import Command, Outcome, launch
-from network import Machine, Network
+from launchers import Job, srun
+from network import SCRIPTS, Machine, Network
 
 pytestmark = [pytest.mark.torch, pytest.mark.hosts]
 
@@ -74,6 +75,15 @@ def words(pid: str) -> list[str]:
         return Path("/proc", pid, "cmdline").read_text(encoding="utf-8").split("\0")
     except OSError:
         return []
+
+
+def test_a_step_that_hangs_is_ended_on_the_nodes(hosts: Network, slurm: dict[str, str], tmp_path: Path) -> None:
+    job = Job(hosts, SCRIPTS / "scheduler_variable_misuse.py", 2, environment=slurm)
+    assert launch(srun(job), tmp_path / "hang", claims=4).hung
+    # Slurm kills the tasks a second after it has asked them to end.
+    text = "for _ in $(seq 100); do [ -z $(squeue --noheader --format=%i) ] && exit; sleep 0.1; done; exit 1"
+    command = Command(hosts.controller, ("sh", "-c", text), slurm, fork=False)
+    assert launch([command], tmp_path / "queue").succeeded
 
 
 def test_a_script_is_the_main_program(hosts: Network, tmp_path: Path) -> None:
