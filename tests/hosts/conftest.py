@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -22,7 +23,11 @@ pytest.register_assert_rewrite("failures", "repair", "training")
 @pytest.fixture(scope="session")
 def _hosts() -> Iterator[Network | Refused]:
     # Not below pytest's own folder: the path of a socket is at most 107 characters long.
-    folder = Path(tempfile.mkdtemp(prefix="ddpl-"))
+    for left in Path(tempfile.gettempdir()).glob("ddpl-*-*"):
+        # Of tests that were killed. Their processes and namespaces are gone with them.
+        if not Path("/proc", left.name.split("-")[1]).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"ddpl-{os.getpid()}-"))
     try:
         with ExitStack() as stack:
             made: Network | Refused
