@@ -63,22 +63,12 @@ class Afterwards:
         after = statements_after(self.level.body, self.starts)
         if after is not None:
             inside += after[1]
-        if rank_too:
-            self._ask_in_methods(self.level)
         for level in self.levels[: self.at + 1] if rank_too else ():
             for use, target, name in level.roles.passed:
                 later = holds_any(inside, use.node)
                 # what a function above calls elsewhere is another way than the one that is repaired
                 if (later or level is self.level) and not any(target is one.facts for one in self.levels):
                     self._ask_in(target, name, inside)
-
-    def _ask_in_methods(self, level: Level) -> None:
-        """The other methods of an object that keeps the local rank and has started the group."""
-        if level.index is None or not level.index.startswith("self.") or level.facts.cls is None:
-            return
-        for method in level.facts.cls.methods.values():
-            if not any(method is one.facts for one in self.levels):
-                self._ask(method, roles(self.draft.program, method, level.index).here)
 
     def _ask_above(self, level: Level, call: cst.CSTNode, later: Sequence[cst.CSTNode], rank_too: bool) -> None:
         below = {id(node) for root in later for node in everything_in(root)}
@@ -109,7 +99,10 @@ class Afterwards:
         for attribute in found.attributes:
             assert facts.cls is not None
             for method in facts.cls.methods.values():
-                self._ask(method, roles(self.draft.program, method, attribute).here)
+                read = roles(self.draft.program, method, attribute)
+                self._ask(method, read.here)
+                for _, target, inner in read.passed:
+                    self._ask_in(target, inner, [*inside, *(one.node for one in facts.cls.methods.values())])
         for _, target, inner in found.passed:
             self._ask_in(target, inner, [*inside, facts.node])
 

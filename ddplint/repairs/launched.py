@@ -47,6 +47,7 @@ class _Rank:
         scenario = group.rank_failure.scenario if group.rank_failure is not None else group.scenarios[0]
         read = _variable(self.rank)
         owner = launchers.owner(read.name) if read is not None else None
+        self.replaced: set[int] = set()
         self.launcher: Launcher = owner or scenario.launcher or launchers.TORCHRUN
 
     def write(self) -> None:
@@ -61,7 +62,7 @@ class _Rank:
             _rename(self.draft, read, launchers.name_of(self.launcher, Role.RANK))
             return
         at = next((at for at, level in enumerate(levels) if self._is_enough(levels, at)), len(levels) - 1)
-        split = [level for level in levels[: at + 1] if level.index is not None and level.roles.here]
+        split = [level for level in levels[: at + 1] if level.index is not None and _is_split(level.roles)]
         if not split:
             self.draft.replace(self.given, self._code(self.given, self._old()))
             return
@@ -80,7 +81,9 @@ class _Rank:
         for frame in self.group.event.frames:
             facts = frame.facts or top_level(frame.module)
             names = not_assigned(facts, list(job.held(frame, *values, facts=facts)))
-            found = [roles(self.draft.program, facts, name, (self.given.node,), frame.names) for name in names]
+            size = self.group.world_size
+            sizes = frozenset(job.held(frame, size, facts=facts) if size is not None else ())
+            found = [roles(self.draft.program, facts, name, (self.given.node,), frame.names, sizes) for name in names]
             yield Level(frame, facts, names[0] if names else None, merged(names, found))
 
     @staticmethod
@@ -93,13 +96,19 @@ class _Rank:
         if id(facts.node) in done:
             return
         done.add(id(facts.node))
+        found.here = [use for use in found.here if id(use.node) not in self.replaced]
         if found.here:
             self._write_split(facts, index, found)
         for attribute in found.attributes:
             for method in facts.cls.methods.values() if facts.cls is not None else ():
-                for use in roles(self.draft.program, method, attribute).here:
-                    place = Origin(method.module, use.node)
-                    self.draft.replace(place, self._code(place, attribute))
+                read = roles(self.draft.program, method, attribute, (self.given.node,))
+                for use in read.here:
+                    if id(use.node) not in self.replaced:
+                        self.replaced.add(id(use.node))
+                        place = Origin(method.module, use.node)
+                        self.draft.replace(place, self._code(place, attribute))
+                for _, target, name in read.passed:
+                    self._split(target, name, roles(self.draft.program, target, name, (self.given.node,)), done)
         for _, target, name in found.passed:
             self._split(target, name, roles(self.draft.program, target, name, (self.given.node,)), done)
 
@@ -108,6 +117,7 @@ class _Rank:
             node is self.given.node for node in (found.here[0].node, *found.here[0].around)
         ):
             place = Origin(facts.module, found.here[0].node)
+            self.replaced.add(id(found.here[0].node))
             self.draft.replace(place, self._code(place, index))
             return
         taken = names_in(facts.node)
@@ -122,6 +132,7 @@ class _Rank:
             place = Origin(facts.module, first_statement(facts.node.body.body, [use.node for use in found.here]))
             self.draft.before(place, f"{name} = {self._code(place, index)}")
         for use in found.here:
+            self.replaced.add(id(use.node))
             self.draft.replace(Origin(facts.module, use.node), name)
 
     def _code(self, at: Origin, old: str | None) -> str:
@@ -140,6 +151,10 @@ class _Rank:
     def _old(self) -> str | None:
         text = self.draft.text(self.given)
         return text if "\n" not in text and text != "-1" else None
+
+
+def _is_split(found: Roles) -> bool:
+    return bool(found.here or found.attributes or found.passed)
 
 
 def _write_world(draft: Draft, group: Group, launcher_of_rank: Launcher | None) -> None:

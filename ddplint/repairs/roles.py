@@ -26,10 +26,12 @@ from ddplint.repairs.uses import (
     spelling,
     uses_in,
 )
+from ddplint.sources import split_lines
 
 _DEEPEST = 6
 # What one process of a node does for the others of the same node: a temporary file is not there on another one.
 _OF_THE_NODE = frozenset(("tempfile", "gettempdir", "mkdtemp", "mkstemp"))
+_NODE_FOLDER = re.compile(r"""["'](/tmp|/scratch|/local|/dev/shm)\b|TMPDIR""")
 
 
 @dataclass(slots=True)
@@ -52,12 +54,14 @@ def roles(
     written: str,
     forced: Sequence[cst.CSTNode] = (),
     names: Mapping[object, Value] | None = None,
+    sizes: frozenset[str] = frozenset(),
     seen: frozenset[tuple[int, str]] = frozenset(),
 ) -> Roles:
     """What ``facts`` does with the value called ``written`` in it.
 
     Uses below the ``forced`` nodes are those of a rank, whatever is around them. ``names`` are the values of the
-    function's own names, if they are known: a parameter may be the function that is called.
+    function's own names, if they are known: a parameter may be the function that is called. ``sizes`` are names of
+    the world size in it: whoever is handed both wants a pair.
     """
     found = Roles()
     key = (id(facts.node), written)
@@ -69,7 +73,7 @@ def roles(
         if any(node is wanted for wanted in forced for node in (use.node, *use.around)):
             found.here.append(use)
             continue
-        if _follow(program, facts, use, forced, names or {}, seen, found):
+        if _follow(program, facts, use, forced, names or {}, sizes, seen, found):
             continue
         meaning = about(program, facts, use, body)
         if meaning is Kind.GLOBAL:
@@ -86,6 +90,7 @@ def _follow(
     use: Use,
     forced: Sequence[cst.CSTNode],
     names: Mapping[object, Value],
+    sizes: frozenset[str],
     seen: frozenset[tuple[int, str]],
     found: Roles,
 ) -> bool:
@@ -94,12 +99,17 @@ def _follow(
     if given is not None:
         target = callees.project_function(program, facts.module, given.call, facts.cls, names)
         name = parameter(target, given.keyword, given.position) if target is not None else None
+        paired = any(spelling(arg.value) in sizes for arg in given.call.args)
         if target is None or name is None:
-            return False
-        inner = roles(program, target, name, forced, seen=seen)
+            if not paired or kind(use, [callees.dotted(facts.module, given.call, facts.node)]) is Kind.LOCAL:
+                return False
+            found.here.append(use)
+            return True
+        handed_sizes = frozenset(word for arg, word in arguments(given.call, target) if spelling(arg.value) in sizes)
+        inner = roles(program, target, name, forced, sizes=handed_sizes, seen=seen)
         found.whole_job |= inner.whole_job
         found.device |= inner.device
-        if inner.whole_job and not inner.device:
+        if (inner.whole_job or paired) and not inner.device:
             found.here.append(use)
         elif inner.whole_job:
             found.passed.append((use, target, name))
@@ -114,7 +124,7 @@ def _follow(
         inners = [roles(program, method, name, forced, seen=seen) for method in facts.cls.methods.values()]
         found.attributes.append(name)
     else:
-        inners = [roles(program, facts, name, forced, names, seen)]
+        inners = [roles(program, facts, name, forced, names, sizes, seen)]
     whole_job, device = any(one.whole_job for one in inners), any(one.device for one in inners)
     # others may take `args.local_rank` for what it says
     device |= re.split(r"[.\[]", name)[-1].strip('"]') in DEVICE_WORDS
@@ -133,7 +143,7 @@ def about(program: Program, facts: FunctionFacts, use: Use, body: Sequence[cst.C
     """What a use in ``facts`` is about: by the code around it, else by what becomes of the result."""
     names = [callees.dotted(facts.module, call, facts.node) for call in calls_around(use)]
     meaning = kind(use, names)
-    if meaning is Kind.GLOBAL and is_guard(use) and facts.words & _OF_THE_NODE:
+    if meaning is Kind.GLOBAL and is_guard(use) and _works_on_the_node(facts):
         return Kind.UNKNOWN
     if meaning is not Kind.UNKNOWN:
         return meaning
@@ -151,6 +161,14 @@ def about(program: Program, facts: FunctionFacts, use: Use, body: Sequence[cst.C
             inner = roles(program, called, name)
             kinds |= {Kind.LOCAL} if inner.device else {Kind.GLOBAL} if inner.whole_job else set()
     return next((one for one in (Kind.LOCAL, Kind.GLOBAL) if one in kinds), Kind.UNKNOWN)
+
+
+def _works_on_the_node(facts: FunctionFacts) -> bool:
+    if facts.words & _OF_THE_NODE:
+        return True
+    span = facts.module.positions.span(facts.node)
+    lines = split_lines(facts.module.source.text)[span.start.line - 1 : span.end.line]
+    return any(_NODE_FOLDER.search(line) for line in lines)
 
 
 def _result(use: Use) -> str | None:

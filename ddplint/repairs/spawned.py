@@ -62,7 +62,11 @@ def _worker(draft: Draft, group: Group, world_is_wrong: bool) -> _Worker:
     for frame in group.event.frames:
         if len(frame.context) == 1 and frame.facts is not None:
             names = not_assigned(frame.facts, list(job.held(frame, spawn.index)))
-            found = [roles(draft.program, frame.facts, name, (given.node,), frame.names) for name in names]
+            size = group.world_size
+            sizes = frozenset(
+                job.held(frame, size, group.chosen(group.world_failure, size)) if size is not None else ()
+            )
+            found = [roles(draft.program, frame.facts, name, (given.node,), frame.names, sizes) for name in names]
             level = Level(frame, frame.facts, names[0] if names else None, merged(names, found))
             level.roles.device |= any(_names_a_device(draft, frame.facts, name) for name in names)
             levels.append(level)
@@ -94,6 +98,22 @@ def _refuse_what_stays_on_the_node(draft: Draft, group: Group, levels: Sequence[
         for module in {id(level.facts.module): level.facts.module for level in levels}.values()
     ):
         raise NoPlaceError("its processes also wait for each other with a Barrier of one node")
+
+
+# Before 2 nodes the processes of one node were all there are.
+_DIVIDED = re.compile(r"/=?\s*torch\.cuda\.device_count\(\)")
+_OBJECT = re.compile(r"\w+[.\[]")
+
+
+def _refuse_a_shared_field(draft: Draft, levels: Sequence[Level], level: Level) -> None:
+    """A field that is the rank here and a device there: who reads it elsewhere would be left with the local rank."""
+    assert level.index is not None
+    inside = {id(one.facts.node) for one in levels}
+    for module in draft.program.modules:
+        for facts in module.functions.values():
+            own = not level.index.startswith("self.") or facts.cls is level.facts.cls
+            if id(facts.node) not in inside and own and roles(draft.program, facts, level.index).whole_job:
+                raise NoPlaceError(f"{level.index} is a rank and a device, and {facts.qualified}() reads it, too")
 
 
 def _is_file(value: Value) -> bool:
@@ -239,7 +259,7 @@ class _Worker:
             for name in carrying
             if name in written or (way is self.starts and _owner(name) in written and _owner(name) != name)
         ]
-        others = [name for name in carrying if _owner(name) != name and not _OF_ONE_NODE.search(name)]
+        others = [name for name in carrying if not _OF_ONE_NODE.search(name)]
         return list(dict.fromkeys([*found, *(others if found else ())]))
 
     def _source(self, name: str, carrying: Sequence[str]) -> str:

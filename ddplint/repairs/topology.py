@@ -12,7 +12,10 @@ from ddplint.program.values import Origin
 from ddplint.repairs import launched, spawned
 from ddplint.repairs.draft import Draft, NoPlaceError
 
-_TITLE = "Compute rank and world size for a job of several nodes"
+_STARTED = (
+    "Compute rank and world size of the whole job: each node says which one it is (NODE_RANK) and of how many (NNODES)"
+)
+_LAUNCHED = "Take rank and world size of the whole job from the launcher"
 
 
 def fix(program: Program, group: Group) -> Fix | None:
@@ -41,7 +44,8 @@ def _repair(program: Program) -> None:
     draft = Draft(program)
     try:
         _write(draft, [one for groups in hopeful.values() for one in groups])
-        done = draft.fix(Applicability.UNSAFE, _TITLE)
+        started = any(group.event.context for groups in hopeful.values() for group, _ in groups)
+        done = draft.fix(Applicability.UNSAFE, _STARTED if started else _LAUNCHED)
     except NoPlaceError as reason:
         program.repairs.update(dict.fromkeys(hopeful, str(reason)))
     else:

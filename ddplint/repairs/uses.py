@@ -166,6 +166,8 @@ def kind(use: Use, dotted: Sequence[str]) -> Kind:
             before = _text_before(node, child)
             return Kind.LOCAL if _DEVICE_TEXT.search(before) else Kind.GLOBAL
         elif isinstance(node, cst.BinaryOperation):
+            if isinstance(node.operator, cst.FloorDivide) and "device_count" in cst.Module([]).code_for_node(node.left):
+                return Kind.LOCAL  # GPUs for each process
             if isinstance(node.operator, cst.Modulo):
                 if child is node.left and isinstance(node.right, (cst.Call, cst.Attribute, cst.Name)):
                     words = dotted_name(node.right.func if isinstance(node.right, cst.Call) else node.right)
