@@ -31,6 +31,7 @@ from ddplint.sources import split_lines
 _DEEPEST = 6
 # What one process of a node does for the others of the same node: a temporary file is not there on another one.
 _OF_THE_NODE = frozenset(("tempfile", "gettempdir", "mkdtemp", "mkstemp"))
+_DEFINITIONS = (cst.FunctionDef, cst.ClassDef)
 _NODE_FOLDER = re.compile(r"""["'](/tmp|/scratch|/local|/dev/shm)\b|TMPDIR""")
 
 
@@ -166,9 +167,10 @@ def about(program: Program, facts: FunctionFacts, use: Use, body: Sequence[cst.C
 def _works_on_the_node(facts: FunctionFacts) -> bool:
     if facts.words & _OF_THE_NODE:
         return True
-    span = facts.module.positions.span(facts.node)
-    lines = split_lines(facts.module.source.text)[span.start.line - 1 : span.end.line]
-    return any(_NODE_FOLDER.search(line) for line in lines)
+    lines = split_lines(facts.module.source.text)
+    # by statement: the top level of a module is no function that has a place
+    spans = [facts.module.positions.span(one) for one in facts.node.body.body if not isinstance(one, _DEFINITIONS)]
+    return any(_NODE_FOLDER.search(line) for span in spans for line in lines[span.start.line - 1 : span.end.line])
 
 
 def _result(use: Use) -> str | None:
