@@ -66,7 +66,10 @@ def record(*event: object) -> None:
 def execute(process: Process, arguments: Sequence[str]) -> None:
     """Run the script as the main module of a process."""
     with _as(process), mock.patch.object(sys, "argv", ["train.py", *arguments]):
-        exec(process.code, _namespace("__main__"))
+        try:
+            exec(process.code, _namespace("__main__"))
+        except SystemExit as ended:
+            raise AssertionError(f"the script ends itself with {ended.code}") from None
 
 
 @contextmanager

@@ -91,9 +91,16 @@ def same_file(before: bytes, new: bytes, suppressions: bool) -> None:
 
 
 def _programs(files: Files) -> dict[str, str | bytes]:
-    """The files without their layout: how long the longest line is, and so where lines are folded, may have changed."""
+    """The files without their layout and their imports: how long the longest line is, and so where lines are folded,
+    may have changed; and a name that one fix imports serves the other in one of the orders only."""
     texts = {name: decoded(data) for name, data in files.items()}
-    return {name: ast.dump(ast.parse(text)) if _compiles(text) else files[name] for name, text in texts.items()}
+    return {name: _program(text) if _compiles(text) else files[name] for name, text in texts.items()}
+
+
+def _program(text: str) -> str:
+    tree = ast.parse(text)
+    tree.body = [node for node in tree.body if not isinstance(node, (ast.Import, ast.ImportFrom))]
+    return ast.dump(tree)
 
 
 def findings_are_gone(check: Check, outcome: Repair) -> None:
