@@ -87,6 +87,8 @@ def wrong(processes: Sequence[Process], nnodes: int, each: int) -> list[str]:
     for rank, process in enumerate(processes):
         if set(process.all("sampler")) - {(rank, size)}:
             found.append(f"rank {rank} of {size} takes the part {process.all('sampler')}")
+        if set(process.all("learning rate")) - {(size * 0.5,)}:
+            found.append(f"rank {rank} of {size} learns for a world of {process.all('learning rate')}")
     for event in ("seed", "print"):
         everywhere = [set(process.all(event)) for process in processes]
         if sum(map(len, everywhere)) != len(set[tuple[object, ...]]().union(*everywhere)):

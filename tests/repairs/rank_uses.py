@@ -18,6 +18,8 @@ USES: Mapping[str, Lines] = {
     "device-choice": ['device = torch.device(f"cuda:{{{r}}}" if torch.cuda.is_available() else "cpu")'],
     "device-format": ['place = torch.zeros(2).to("cuda:{{}}".format({r}))'],
     "device-percent": ['place = torch.zeros(2).to("cuda:%d" % {r})'],
+    "device-alias": ["device = {r}", "net = nn.Linear(4, 2).to(device)"],
+    "device-modulo": ["torch.cuda.set_device({r} % torch.cuda.device_count())"],
     "map-location": ['where = torch.load("start.pt", map_location={{"cuda:0": f"cuda:{{{r}}}"}})'],
     "sampler": ["sampler = DistributedSampler(data, num_replicas={w}, rank={r}, shuffle=True)"],
     "sampler-places": ["sampler = DistributedSampler(data, {w}, {r})"],
@@ -29,6 +31,10 @@ USES: Mapping[str, Lines] = {
         ")",
     ],
     "seed": ["torch.manual_seed(1234 + {r})"],
+    "seed-steps": ["seed = 99 + {r}", "torch.manual_seed(seed)"],
+    "scaled": ["optimizer = torch.optim.SGD([], lr={w} * 0.5)"],
+    "comprehension": ["part = [item for item in data if item % {w} == {r}]", "print(part)"],
+    "checked": ["assert {r} < {w}"],
     "log": ['print(f"[rank {{{r}}}] of {{{w}}} is up", flush=True)'],
     "log-format": ['print("rank {{}} of {{}} is up".format({r}, {w}))'],
     "log-percent": ['print("rank %d of %d is up" % ({r}, {w}))'],
@@ -44,13 +50,19 @@ USES: Mapping[str, Lines] = {
     "in-loop": ["for epoch in range(2):", "    if {r} == 0 and epoch == 1:", '        torch.save(data, "model.pt")'],
     "item": ["first = data[{r}]"],
     "shard": ["part = data[{r}::{w}]", "print(part)"],
+    "either": ['name = "main" if {r} == 0 else "other"', 'if name == "main":', '    torch.save(data, "model.pt")'],
+    "question": ["if is_main({r}):", '    torch.save(data, "model.pt")'],
     "helper": ["evaluate({r}, data)"],
     "helper-both": ["validate(data, {r})"],
     "class": ["Saver({r}).save(data)"],
     "inner": ["def finish():", "    if {r} == 0:", '        torch.save(data, "model.pt")', "", "finish()"],
 }
-SAVES = "is-zero zero-is not is-not-zero is-in below-one alias main-flag in-loop helper helper-both class inner".split()
+SAVES = (
+    "is-zero zero-is not is-not-zero is-in below-one alias main-flag in-loop either question helper helper-both class "
+    "inner".split()
+)
 HELPERS: Mapping[str, Lines] = {
+    "question": ["def is_main(rank):", "    return rank == 0"],
     "helper": ["def evaluate(rank, data):", "    if rank == 0:", '        torch.save(data, "model.pt")'],
     "helper-both": [
         "def validate(data, rank):",
@@ -68,7 +80,10 @@ HELPERS: Mapping[str, Lines] = {
         '            torch.save(data, "model.pt")',
     ],
 }
-DEVICES = "pin pin-if model cuda device device-pair device-choice device-format device-percent map-location".split()
+DEVICES = (
+    "pin pin-if model cuda device device-pair device-choice device-format device-percent device-alias device-modulo "
+    "map-location".split()
+)
 
 
 def used() -> st.SearchStrategy[list[str]]:
@@ -80,7 +95,7 @@ def used() -> st.SearchStrategy[list[str]]:
 
 
 def uses(used: Sequence[str], rank: str, world: str, device: str) -> Lines:
-    lines = ["data = list(range(64))"]
+    lines = ["data = list(range(64))"] if used else []
     for name in used:
         about = device if name in DEVICES else rank
         for line in USES[name]:

@@ -71,7 +71,7 @@ def spawned(draw: st.DrawFn) -> Script:
     start = draw(st.sampled_from("spawn spawn start_processes loop".split()))
     form = draw(st.sampled_from(STORED_ADDRESSES if way == "store" else ADDRESSES))
     end = draw(st.sampled_from("plain plain finally".split()))
-    through_args, in_main, spread = draw(st.booleans()), draw(st.booleans()), draw(st.booleans())
+    through_args, early, in_main, spread = (draw(st.booleans()) for _ in range(4))
     does = draw(used())
     if way == "method" and form == "option":
         form = "store"
@@ -87,12 +87,15 @@ def spawned(draw: st.DrawFn) -> Script:
     rank = "rank" if formula else index
     join, above = joined(said, way, rank, size, where, spread)
     rank_in_uses = {"field": "args.rank", "dict": 'settings["rank"]', "method": "self.rank"}.get(way, rank)
-    train = uses(does, rank_in_uses, "self.world_size" if way == "method" else size, index if formula else rank_in_uses)
+    first, later = (does[:1], does[1:]) if early else ([], does)
+    before = uses(first, rank, size, index if formula else rank)
+    size_in_uses = "self.world_size" if way == "method" else size
+    train = uses(later, rank_in_uses, size_in_uses, index if formula else rank_in_uses)
     train = _ended(train, end, said)
     if way == "method":
         above = [trainer(join, train)]
         join, train = [], [f"Trainer({rank}, {size}).train()"]
-    work = [f"def work({', '.join([index, *parameters])}):", *indented([*formula, *join, *train])]
+    work = [f"def work({', '.join([index, *parameters])}):", *indented([*formula, *before, *join, *train])]
     # -- who starts it
     main = options([*_DECLARED.get(world, []), *(_NODES if nodes != "none" else []), *where.options])
     count = _COUNTS[world]
@@ -107,7 +110,15 @@ def spawned(draw: st.DrawFn) -> Script:
         "hand",
         0 if world in ("count", "at-least-one") else 2,
         {"nnodes": "--nodes", "node_rank": "--node_rank"} if nodes != "none" else {},
-        (f"start={start}", f"way={way}", f"world={world}", f"nodes={nodes}", f"address={form}", *does),
+        (
+            f"start={start}",
+            f"way={way}",
+            f"world={world}",
+            f"nodes={nodes}",
+            f"address={form}",
+            f"early={early}",
+            *does,
+        ),
     )
 
 
@@ -120,7 +131,7 @@ def launched(draw: st.DrawFn) -> Script:
     world = draw(st.sampled_from("count literal option right".split()))
     form = draw(st.sampled_from(ADDRESSES))
     end = draw(st.sampled_from("plain plain finally".split()))
-    in_main, spread = draw(st.booleans()), draw(st.booleans())
+    early, in_main, spread = (draw(st.booleans()) for _ in range(3))
     does = draw(used())
     name = draw(st.sampled_from(["rank", "local_rank", "gpu"]))
     read, declared = _read_rank(said, launcher, draw(st.sampled_from(["[]", "get", "getenv"])))
@@ -134,14 +145,16 @@ def launched(draw: st.DrawFn) -> Script:
     size = {"count": "torch.cuda.device_count()", "literal": "2", "option": "args.world_size", "right": size}[world]
     join, above = joined(said, way, name, "world_size", where, spread)
     rank_in_uses = {"field": "args.rank", "method": "self.rank"}.get(way, name)
-    train = uses(does, rank_in_uses, "self.world_size" if way == "method" else "world_size", rank_in_uses)
+    first, later = (does[:1], does[1:]) if early else ([], does)
+    before = uses(first, name, "world_size", name)
+    train = uses(later, rank_in_uses, "self.world_size" if way == "method" else "world_size", rank_in_uses)
     train = _ended(train, end, said)
     if way == "method":
         above = [trainer(join, train)]
         join, train = [], [f"Trainer({name}, world_size).train()"]
     assigned = [f"{name} = {read}"]
     body = options([*declared, *_DECLARED.get(world, []), *where.options])
-    body += [*(assigned if way != "module" else []), f"world_size = {size}", *join, *train]
+    body += [*(assigned if way != "module" else []), f"world_size = {size}", *before, *join, *train]
     constants = [*where.constants, *(assigned if way == "module" else [])]
     blocks = [*above, *(HELPERS[helper] for helper in does if helper in HELPERS), *_entry(body, in_main)]
     return Script(
@@ -149,14 +162,14 @@ def launched(draw: st.DrawFn) -> Script:
         launcher,
         2 if world in ("literal", "option") else 0,
         {},
-        (launcher, f"way={way}", f"world={world}", f"address={form}", *does),
+        (launcher, f"way={way}", f"world={world}", f"address={form}", f"early={early}", *does),
     )
 
 
 def _ended(train: Lines, end: str, said: Words) -> Lines:
     """What the worker does, up to the end of the process group."""
     leave = f"{said.dist}destroy_process_group()"
-    return ["try:", *indented(train), "finally:", f"    {leave}"] if end == "finally" else [*train, leave]
+    return ["try:", *indented(train or ["pass"]), "finally:", f"    {leave}"] if end == "finally" else [*train, leave]
 
 
 def _entry(body: Lines, in_main: bool) -> list[Lines]:

@@ -136,6 +136,7 @@ def _made() -> dict[str, ModuleType]:
     sampler = _module("torch.utils.data.distributed", DistributedSampler=Sampler)
     data = _module("torch.utils.data", distributed=sampler, DistributedSampler=Sampler)
     utils = _module("torch.utils", data=data)
+    optim = _module("torch.optim", SGD=lambda parameters, lr: record("learning rate", lr))
     torch = _module(
         "torch",
         cuda=cuda,
@@ -143,13 +144,14 @@ def _made() -> dict[str, ModuleType]:
         multiprocessing=multiprocessing,
         nn=nn,
         utils=utils,
+        optim=optim,
         zeros=Anything,
         device=_device,
         load=lambda path, map_location: [_device(place) for place in map_location.values()],
         save=lambda *given: record("save"),
         manual_seed=lambda number: record("seed", number),
     )
-    modules = (torch, cuda, distributed, multiprocessing, nn, parallel, utils, data, sampler)
+    modules = (torch, cuda, distributed, multiprocessing, nn, parallel, optim, utils, data, sampler)
     return {module.__name__: module for module in modules}
 
 
