@@ -116,6 +116,17 @@ def moved(original: Any) -> Any:
     return to
 
 
+def made(original: Any) -> Any:
+    """``torch.zeros`` and the like, which make on the CPU what is wanted on a GPU."""
+
+    @functools.wraps(original)
+    def make(*args: Any, device: Any = None, **kwargs: Any) -> torch.Tensor:
+        use(gpu(device))
+        return original(*args, device=device if gpu(device) is None else CPU, **kwargs)
+
+    return make
+
+
 def to_gpu(self: torch.Tensor, device: Any = None, *args: Any, **kwargs: Any) -> torch.Tensor:
     use(gpu(current if device is None else device))
     return self
@@ -176,6 +187,8 @@ def install() -> None:
     torch.Tensor.to = moved(torch.Tensor.to)
     torch.nn.Module.to = moved(torch.nn.Module.to)
     torch.Tensor.cuda = to_gpu
+    for name in ("tensor", "zeros", "ones", "empty", "full", "rand", "randn", "randint", "arange"):
+        setattr(torch, name, made(getattr(torch, name)))
     init = joining(dist.init_process_group)
     dist.init_process_group = dist.distributed_c10d.init_process_group = init
     DistributedDataParallel.__init__ = wrapping(DistributedDataParallel.__init__)
