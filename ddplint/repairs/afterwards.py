@@ -17,8 +17,8 @@ from ddplint.program.values import Origin, Value
 from ddplint.program.walk import children
 from ddplint.repairs import job
 from ddplint.repairs.draft import Draft, NoPlaceError, names_in
-from ddplint.repairs.roles import Roles, only_called_from, roles
-from ddplint.repairs.uses import Use, uses_in
+from ddplint.repairs.roles import Roles, arguments, only_called_from, roles
+from ddplint.repairs.uses import Use, spelling, uses_in
 
 
 @dataclass(slots=True)
@@ -60,6 +60,8 @@ class Afterwards:
                 continue
             inside += after[1]
             self._ask_above(level, *after, rank_too)
+            assert call is not None
+            self._ask_for_constant(level, call.node, below, after[1])
         after = statements_after(self.level.body, self.starts)
         if after is not None:
             inside += after[1]
@@ -89,6 +91,18 @@ class Afterwards:
             lines.append(f"{' = '.join(carried)} = {size}")
         if lines:
             self.draft.after(place, *lines)
+
+    def _ask_for_constant(self, level: Level, call: cst.CSTNode, below: Level, later: Sequence[cst.CSTNode]) -> None:
+        """A world size that a function above hands on under a name that is not its own: a constant of the module."""
+        wanted = {size.id for size in self.sizes}
+        own = set(job.held(level.frame, *self.sizes))
+        for arg, name in arguments(call, below.facts):
+            known = below.frame.names.get(name)
+            written = spelling(arg.value)
+            if known is not None and known.id in wanted and written and written not in own:
+                for use in uses_in(later, written):
+                    place = Origin(level.facts.module, use.node)
+                    self.draft.replace(place, f"{self.draft.name(place, 'torch.distributed.get_world_size')}()")
 
     def _ask_in(self, facts: FunctionFacts, name: str, inside: Sequence[cst.CSTNode]) -> None:
         """A function that needs both: it keeps the local rank it is given, and asks for the global one."""

@@ -15,6 +15,7 @@ from ddplint.program.module import FunctionFacts, Module
 from ddplint.program.values import Origin
 from ddplint.program.walk import children
 from ddplint.repairs import imports
+from ddplint.repairs.declarations import around
 from ddplint.repairs.layout import Layout
 
 
@@ -113,6 +114,8 @@ class Draft:
         if "\n" in old and "#" in old:
             raise NoPlaceError("a comment would be lost")
         new = self.layout(origin.module).requoted(code)
+        if '"' in new or "'" in new:
+            new = _within(around(origin), new)
         if new != old:
             self._edits.append(Edit(span, new, origin.module.path))
 
@@ -260,6 +263,17 @@ def names_in(function: cst.FunctionDef) -> frozenset[str]:
         else:
             stack.extend(children(node))
     return frozenset(found)
+
+
+def _within(nodes: Sequence[cst.CSTNode], code: str) -> str:
+    """Code with the quotes that it may have inside an f-string (before Python 3.12: not those of the string)."""
+    outer = next((node for node in nodes if isinstance(node, cst.FormattedString)), None)
+    if outer is None or len(outer.end) > 1 or outer.end not in code:
+        return code
+    other = "'" if outer.end == '"' else '"'
+    if other in code:
+        raise NoPlaceError("both quotes are in use inside an f-string")
+    return code.replace(outer.end, other)
 
 
 def _targets(node: cst.CSTNode) -> list[str]:

@@ -93,6 +93,12 @@ def _refuse_what_stays_on_the_node(draft: Draft, group: Group, levels: Sequence[
             fixed = any(hosts.is_loopback(host.text) for host in typed_in)
             if fixed and addresses.in_url(draft.program, value, origin, group.event.path) is None:
                 raise NoPlaceError("its processes meet at an address of this node, which has no fix")
+    texts = [module.source.text for module in draft.program.modules]
+    if any("reduce" in text and _DIVIDED.search(text) for text in texts):
+        raise NoPlaceError("a reduced value is divided by the number of GPUs of one node")
+    for level in levels:
+        if level.index is not None and _OBJECT.match(level.index) and level.roles.device:
+            _refuse_a_shared_field(draft, levels, level)
     if any(
         "Barrier" in module.words
         for module in {id(level.facts.module): level.facts.module for level in levels}.values()
@@ -166,6 +172,19 @@ class _Worker:
         known = [node for node in stored if self.world_is_wrong and holds_any(self.level.body, node)]
         wanted = [*(use.node for use in uses), *known, *([formula] if formula else []), self.starts]
         place = Origin(self.level.facts.module, first_statement(self.level.body, wanted))
+        if self.world_is_wrong:
+            # whoever reads the size above would go on with that of one node
+            params = set(job.parameters(self.level.facts))
+            names = [name for name in self._world_names(place) if _owner(name) in params]
+            rank = self._rank()
+            formula_node = rank.origin.node if rank is not None and rank.origin is not None else None
+            wanted += [
+                use.node
+                for name in names
+                for use in uses_in(self.level.body, name)
+                if not any(node is formula_node for node in use.around)
+            ]
+            place = Origin(self.level.facts.module, first_statement(self.level.body, wanted))
         known_names = list(job.held(self.frame, *self._indices(), at=place))
         if self.rank_is_wrong and self.level.index not in known_names:
             raise NoPlaceError("the local rank has no name yet where the global one is needed")
@@ -191,7 +210,7 @@ class _Worker:
 
     def _world_lines(self, place: Origin) -> list[str]:
         """The world size, and on the way there the counts that the rank needs too."""
-        worlds = self._world_names() if self.world_is_wrong else []
+        worlds = self._world_names(place) if self.world_is_wrong else []
         spawn = self.group.event.context[-1]
         starter = next((one for one in reversed(self.group.event.frames) if not one.context), None)
         each = job.processes_per_node(self.draft, self.frame, spawn, starter, place, worlds)
@@ -213,7 +232,7 @@ class _Worker:
         elif self.world_is_wrong and "world_size" not in given and self.group.world_size is None:
             self._give("world_size", f"{nnodes} * {each}")
         elif self.world_is_wrong:
-            self._write_world(f"{nnodes} * {each}")
+            lines += self._write_world(f"{nnodes} * {each}", each, place)
         return lines
 
     def _rank_lines(self, place: Origin) -> tuple[list[str], str]:
@@ -248,11 +267,11 @@ class _Worker:
                 return candidate
         raise NoPlaceError(f"the name {name} is taken")
 
-    def _world_names(self) -> list[str]:
+    def _world_names(self, place: Origin) -> list[str]:
         """The names of this function that carry the world size to the process group; they come to mean all nodes."""
         way = self.starts if self.at + 1 < len(self.levels) else self._world_given().node
         written = _written(way)
-        carrying = list(job.held(self.frame, *self._sizes()))
+        carrying = list(job.held(self.frame, *self._sizes(), at=place))
         # `connect(args)` hands on every field, and so does `self.connect()`
         found = [
             self._source(name, carrying)
@@ -278,15 +297,44 @@ class _Worker:
         size = self.group.world_size
         return [] if size is None else [size, self.group.chosen(self.group.world_failure, size)]
 
-    def _write_world(self, code: str) -> None:
-        """Where the process group is told a size that no name carries: the product itself."""
+    def _write_world(self, code: str, each: str, place: Origin) -> list[str]:
+        """Where the process group is told a size that no variable of the function carries: the product itself, or a
+        variable for it if the function says the same (a constant of the module) in more places."""
         given = self._world_given()
         stored = "world_size" not in self.group.event.arguments
         if self.at != len(self.levels) - 1:
             given, stored = self._handed_world(), False
         elif given.node is self.group.event.node:
             raise NoPlaceError("the world size is made where the number of nodes is not known")
-        self.draft.replace(given, f"str({code})" if stored else code)
+        core = given.node
+        if stored and isinstance(core, cst.Call) and len(core.args) == 1:
+            core, stored = core.args[0].value, False  # str(WORLD_SIZE)
+        given = Origin(given.module, core)
+        written = spelling(core)
+        places = [use for use in uses_in(self.level.body, written) if use.node is not core] if written else []
+        if written:
+            self._refuse_elsewhere(written)
+        if not places:
+            self.draft.replace(given, f"str({code})" if stored else code)
+            return []
+        line = self.level.facts.module.positions.line
+        if any(line(use.node) < line(place.node) for use in places):
+            raise NoPlaceError(f"{written} is also read before the number of nodes is known")
+        name = self._new("world_size")
+        self.draft.replace(given, name)
+        for use in places:
+            meant = about(self.draft.program, self.level.facts, use, self.level.body)
+            self.draft.replace(Origin(self.level.facts.module, use.node), each if meant is Kind.LOCAL else name)
+        return [f"{name} = {code}"]
+
+    def _refuse_elsewhere(self, written: str) -> None:
+        """A constant that other functions of the worker read, too, cannot mean all nodes in one of them only."""
+        known = {id(frame.facts.node) for frame in self.group.event.frames if frame.facts is not None}
+        for facts in self.level.facts.module.functions.values():
+            if id(facts.node) in known or facts.outer is not None or _owner(written) in names_bound_in(facts.node):
+                continue
+            if uses_in(facts.node.body.body, written):
+                raise NoPlaceError(f"{written} is the world size in {facts.qualified}(), too")
 
     def _handed_world(self) -> Origin:
         """The argument of the call towards the start that becomes the world size."""
