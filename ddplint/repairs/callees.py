@@ -50,6 +50,17 @@ def _by_name(program: Program, module: Module, name: str) -> FunctionFacts | Non
         return value.facts
     if isinstance(value, Class):
         return value.facts.methods.get("__init__")
+    return _defined(module, name) if value is None else None
+
+
+def _defined(module: Module, name: str) -> FunctionFacts | None:
+    """What a module defines that only defines names, and of which nothing distributed was needed: it was not run."""
+    for statement in module.tree.body:
+        if isinstance(statement, (cst.FunctionDef, cst.ClassDef)) and statement.name.value == name:
+            if isinstance(statement, cst.FunctionDef):
+                return module.functions.get(id(statement))
+            cls = module.classes.get(id(statement))
+            return cls.methods.get("__init__") if cls is not None else None
     return None
 
 
