@@ -15,22 +15,25 @@ from torch_standin import MODULES
 
 ADDRESS = ("node0", "29400")
 
+Files = Mapping[str, str]
+"""The texts of a script, ``train.py``, and of the modules beside it."""
+
 
 def run(
-    text: str, launcher: str, nnodes: int, each: int, options: Mapping[str, str], variables: bool = True
+    files: Files, launcher: str, nnodes: int, each: int, options: Mapping[str, str], variables: bool = True
 ) -> list[Process]:
     """The processes of a job that take part in the training, by node and local rank.
 
     ``variables``: whether somebody who starts the script by hand sets NNODES, NODE_RANK and the address.
     """
     with mock.patch.dict(sys.modules, MODULES):
-        return list(_processes(text, launcher, nnodes, each, options, variables))
+        return list(_processes(files, launcher, nnodes, each, options, variables))
 
 
 def _processes(
-    text: str, launcher: str, nnodes: int, each: int, options: Mapping[str, str], variables: bool
+    files: Files, launcher: str, nnodes: int, each: int, options: Mapping[str, str], variables: bool
 ) -> Iterator[Process]:
-    code = compile(text, "train.py", "exec", dont_inherit=True)
+    code = {name.removesuffix(".py"): compile(text, name, "exec", dont_inherit=True) for name, text in files.items()}
     for node in range(nnodes):
         typed = [word for role, option in options.items() for word in (option, str(_role(role, node, nnodes)))]
         if launcher == "hand":
@@ -50,13 +53,13 @@ def _processes(
             yield process
 
 
-def said(text: str, launcher: str, nnodes: int, each: int, options: Mapping[str, str]) -> list[object] | None:
+def said(files: Files, launcher: str, nnodes: int, each: int, options: Mapping[str, str]) -> list[object] | None:
     """Everything that the processes of a job do, if nobody sets variables; None if it does not work at all.
 
     The address is left out where a launcher has one: nobody can say that it must be another one.
     """
     try:
-        processes = run(text, launcher, nnodes, each, options, variables=False)
+        processes = run(files, launcher, nnodes, each, options, variables=False)
     except Exception:
         return None
     if launcher == "hand":

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import CodeType
+from types import CodeType, ModuleType
 from typing import Any
 from unittest import mock
 
@@ -22,7 +22,7 @@ class Process:
     local: int
     each: int
     environment: Environment
-    code: CodeType
+    code: Mapping[str, CodeType]  # by the name of the module; "train" is the script
     events: list[tuple[object, ...]] = field(default_factory=list)
     group: tuple[int, int] | None = None
     started: list[Process] = field(default_factory=list)
@@ -67,7 +67,7 @@ def execute(process: Process, arguments: Sequence[str]) -> None:
     """Run the script as the main module of a process."""
     with _as(process), mock.patch.object(sys, "argv", ["train.py", *arguments]):
         try:
-            exec(process.code, _namespace("__main__"))
+            _executed(process, "__main__")
         except SystemExit as ended:
             raise AssertionError(f"the script ends itself with {ended.code}") from None
 
@@ -99,6 +99,19 @@ def _namespace(name: str) -> dict[str, Any]:
     return {"__name__": name, "__builtins__": {**vars(builtins), "print": print_}}
 
 
+def _executed(process: Process, name: str) -> dict[str, Any]:
+    """What the script defines, after its own modules have been imported anew."""
+    for own, code in process.code.items():
+        if own != "train":
+            module = ModuleType(own)
+            vars(module).update(_namespace(own))
+            sys.modules[own] = module
+            exec(code, vars(module))
+    namespace = _namespace(name)
+    exec(process.code["train"], namespace)
+    return namespace
+
+
 def start(function: Callable[..., object], arguments: Sequence[object], position: int, anew: bool) -> None:
     """Run a function in a process of its own. ``anew``: it is spawned, and runs the script first; otherwise forked."""
     parent = here()
@@ -106,7 +119,5 @@ def start(function: Callable[..., object], arguments: Sequence[object], position
     parent.started.append(process)
     with _as(process):
         if anew:
-            namespace = _namespace("__mp_main__")
-            exec(process.code, namespace)
-            function = namespace[function.__name__]
+            function = _executed(process, "__mp_main__")[function.__name__]
         function(*copy.deepcopy(tuple(arguments)))

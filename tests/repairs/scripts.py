@@ -6,7 +6,8 @@ its rank. What it is made of is drawn by hypothesis; :mod:`layouts` then decides
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
@@ -34,13 +35,19 @@ class Script:
     ``launcher`` starts it: "hand" (one command on each node), "torchrun", "launch" (torch.distributed.launch) or
     "srun". ``each`` is the only number of processes per node that it can have, 0 if there is none. ``options`` say
     what somebody types on every node, by what it means: ``{"nnodes": "--nodes"}``. ``made_of`` is for messages.
+    Some of it may be in ``helpers.py``.
     """
 
     text: str
+    helpers: str
     launcher: str
     each: int = 0
     options: Mapping[str, str] = field(default_factory=dict)
     made_of: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> dict[str, str]:
+        return {"train.py": self.text, **({"helpers.py": self.helpers} if self.helpers else {})}
 
 
 def scripts() -> st.SearchStrategy[Script]:
@@ -103,10 +110,11 @@ def spawned(draw: st.DrawFn) -> Script:
         main.append(f"{size} = {count}")
         count = size
     main += starter(said, start, count, parameters, spread)
-    blocks = [*above, *(HELPERS[name] for name in does if name in HELPERS), work, *_entry(main, in_main)]
-    constants = [*where.constants, *(["WORLD_SIZE = 2"] if world == "constant" else [])]
+    constants = ["WORLD_SIZE = 2"] if world == "constant" else []
+    text, helpers = _files(said, draw(_APART), where.constants, constants, above, does, [work, *_entry(main, in_main)])
     return Script(
-        module(said, constants, blocks),
+        text,
+        helpers,
         "hand",
         0 if world in ("count", "at-least-one") else 2,
         {"nnodes": "--nodes", "node_rank": "--node_rank"} if nodes != "none" else {},
@@ -155,15 +163,48 @@ def launched(draw: st.DrawFn) -> Script:
     assigned = [f"{name} = {read}"]
     body = options([*declared, *_DECLARED.get(world, []), *where.options])
     body += [*(assigned if way != "module" else []), f"world_size = {size}", *before, *join, *train]
-    constants = [*where.constants, *(assigned if way == "module" else [])]
-    blocks = [*above, *(HELPERS[helper] for helper in does if helper in HELPERS), *_entry(body, in_main)]
+    constants = assigned if way == "module" else []
+    text, helpers = _files(said, draw(_APART), where.constants, constants, above, does, _entry(body, in_main))
     return Script(
-        module(said, constants, blocks),
+        text,
+        helpers,
         launcher,
         2 if world in ("literal", "option") else 0,
         {},
         (launcher, f"way={way}", f"world={world}", f"address={form}", f"early={early}", *does),
     )
+
+
+# Whether helper functions are in a module of their own, and how the script says their names.
+_APART = st.sampled_from(["", "", "", "names", "module"])
+
+
+def _files(
+    said: Words,
+    apart: str,
+    address: Lines,
+    constants: Lines,
+    above: Sequence[Lines],
+    does: Sequence[str],
+    own: Sequence[Lines],
+) -> tuple[str, str]:
+    """The text of the script, and of a module of helpers if it has one.
+
+    The constants of an ``address`` belong to who joins the process group, which a function or class ``above`` may do.
+    """
+    moved = [HELPERS[name] for name in does if name in HELPERS]
+    # A class uses the others; functions that join a group use nobody.
+    joins = bool(above) and above[0][0].startswith("def ")
+    moved = [*above, *moved] if joins else moved
+    if not apart or not moved:
+        return module(said, [*address, *constants], [*([] if joins else above), *moved, *own]), ""
+    names = [block[0].removeprefix("def ").removeprefix("class ").partition("(")[0].rstrip(":") for block in moved]
+    imported = "import helpers" if apart == "module" else f"from helpers import {', '.join(sorted(names))}"
+    helpers = module(said, address if joins else [], moved)
+    text = module(said, [imported, "", *([] if joins else address), *constants], own if joins else [*above, *own])
+    for name in names if apart == "module" else ():
+        text = re.sub(rf"(?<![\w.]){name}\(", f"helpers.{name}(", text)
+    return text, helpers
 
 
 def _ended(train: Lines, end: str, said: Words) -> Lines:

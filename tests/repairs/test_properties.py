@@ -56,7 +56,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @settings(generated, max_examples=40)
 @given(scripts(), layouts())
 def test_generated_files(script: Script, layout: Layout) -> None:
-    holds({"train.py": laid_out(script.text, layout)})
+    holds({name: laid_out(text, layout) for name, text in script.files.items()})
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.code}-{case.name}")
@@ -148,22 +148,22 @@ RANKS = Settings(ignore=("DDP105",))
 
 def judged(script: Script) -> str:
     """Repair a script, run it before and after as whole jobs, and say how that went."""
-    check = examine([], RANKS, stdin=script.text.encode(), stdin_filename="train.py").check
-    assert check is not None
+    check = checked({name: text.encode() for name, text in script.files.items()}, RANKS)
     outcome = repair(check, unsafe=True)
-    text = next((decoded(new.data) for _, new in outcome.changed.values()), script.text)
+    repaired = {**script.files, **{path: decoded(new.data) for path, (_, new) in outcome.changed.items()}}
+    told = "".join(f"--- {name}\n{text}" for name, text in repaired.items())
     each = script.each or 2
     # On one node nothing is any different.
     old_launcher = "launch-1" if script.launcher == "launch" else script.launcher
-    before = said(script.text, old_launcher, 1, each, {})
+    before = said(script.files, old_launcher, 1, each, {})
     if before is not None:
-        assert said(text, script.launcher, 1, each, {}) == before, text
+        assert said(repaired, script.launcher, 1, each, {}) == before, told
     if any(not finding.suppressed for finding in outcome.check.findings):
         return "not repaired"
     for nnodes, nproc in ((1, 2), (2, 2), (3, script.each or 4)):
         for launcher in {"launch": ("launch", "torchrun")}.get(script.launcher, (script.launcher,)):
-            processes = run(text, launcher, nnodes, nproc, script.options)
-            assert wrong(processes, nnodes, nproc) == [], text
+            processes = run(repaired, launcher, nnodes, nproc, script.options)
+            assert wrong(processes, nnodes, nproc) == [], told
     return "right"
 
 
