@@ -46,8 +46,8 @@ def in_url(program: Program, value: Value, origin: Origin, path: Path | None) ->
 def _in_url(draft: Draft, url: Value, literal: Written, variable: str) -> None:
     node = literal.origin.node
     if literal.option is not None and not _is_default(literal):
-        if variable == "MASTER_PORT":
-            return  # the port is somebody's to type
+        # both or none: under torchrun nobody listens at a port other than MASTER_PORT (torch 2.13,
+        # torch/distributed/rendezvous.py, _create_c10d_store: with the agent's store rank 0 is a client as well)
         option_default(draft, literal, variable)
     elif isinstance(node, cst.Integer) or says(node, literal.text):
         _part(draft, url, literal, variable)

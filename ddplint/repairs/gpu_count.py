@@ -9,9 +9,10 @@ import libcst as cst
 from ddplint.findings import Applicability, Fix
 from ddplint.program.counts import Remainder, Unchecked
 from ddplint.program.events import Event
+from ddplint.program.group import Group
 from ddplint.program.program import Program
 from ddplint.program.state import Path
-from ddplint.program.values import Origin
+from ddplint.program.values import Origin, Value
 from ddplint.repairs.declarations import around
 from ddplint.repairs.draft import Draft, NoPlaceError
 from ddplint.repairs.gpu_uses import assigned, home, indices, names_the_cpu, only_with_gpus
@@ -142,6 +143,8 @@ def remainder(program: Program, found: Remainder) -> Fix | None:
     event = found.event
     if event.kind != "device" or not only_with_gpus(program, [event]):
         return None  # CUDA_VISIBLE_DEVICES is not read any more once somebody has counted the GPUs
+    if any(found.count.id == size.id for group in program.groups for size in _processes(group)):
+        return None  # the number of processes: with more GPUs than those, others would be taken
     draft = Draft(program)
     try:
         written = list(indices(event))
@@ -160,6 +163,13 @@ def remainder(program: Program, found: Remainder) -> Fix | None:
     except NoPlaceError:
         return None
     return draft.fix(Applicability.SAFE, "Ask for the number of GPUs")
+
+
+def _processes(group: Group) -> Iterator[Value]:
+    """The numbers of processes that a group has to do with."""
+    if group.world_size is not None:
+        yield group.world_size
+    yield from (spawn.count.value for spawn in group.event.context if spawn.count is not None)
 
 
 def _made(event: Event, name: cst.Name) -> cst.CSTNode:

@@ -110,6 +110,9 @@ def real_name(program: Program, wrong: str, right: str) -> Fix | None:
 def rendezvous(program: Program, group: Group, missing: Sequence[str]) -> Fix | None:
     """What srun does not set, before the process group starts; what somebody exported stays."""
     place = Origin(group.event.module, group.event.node)
+    method = group.init_method
+    if method is not None and isinstance(method.node, (cst.Name, cst.Attribute)):
+        return None  # those who start it with srun may type a URL, and need no address then
     draft = Draft(program)
     try:
         environ = draft.name(place, "os.environ")
@@ -139,8 +142,13 @@ def _address(draft: Draft, place: Origin, environ: str, missing: Sequence[str]) 
     if "MASTER_ADDR" not in missing:
         return []
     name = next((name for name in _FREE_NAMES if name not in place.module.words), None)
-    if name is None:
+    nodes = next((name for name in ("nodelist", "slurm_nodes") if name not in place.module.words), None)
+    if name is None or nodes is None:
         raise NoPlaceError("all names are taken")
     run = draft.name(place, "subprocess.check_output")
-    command = f'["scontrol", "show", "hostnames", {environ}["{_STEP_LIST}"]]'
-    return [f"{name} = {run}({command}, text=True)", f'{environ}["MASTER_ADDR"] = {name}.split()[0]']
+    return [
+        # the step's list is there under srun alone; a batch script that starts Python itself has that of the job
+        f'{nodes} = {environ}.get("{_STEP_LIST}", {environ}["SLURM_JOB_NODELIST"])',
+        f'{name} = {run}(["scontrol", "show", "hostnames", {nodes}], text=True)',
+        f'{environ}["MASTER_ADDR"] = {name}.split()[0]',
+    ]

@@ -99,9 +99,11 @@ def init(args):
 {}    dist.init_process_group("nccl", {}rank=args.rank, world_size=args.world_size)
 """
 SET = """    if "SLURM_PROCID" in os.environ and "MASTER_ADDR" not in os.environ:
+        nodelist = os.environ.get(
+            "SLURM_STEP_NODELIST", os.environ["SLURM_JOB_NODELIST"]
+        )
         hostnames = subprocess.check_output(
-            ["scontrol", "show", "hostnames", os.environ["SLURM_STEP_NODELIST"]],
-            text=True,
+            ["scontrol", "show", "hostnames", nodelist], text=True
         )
         os.environ["MASTER_ADDR"] = hostnames.split()[0]
         os.environ.setdefault("MASTER_PORT", "29500")
@@ -118,9 +120,11 @@ def test_rendezvous(newline: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 SIZE_AS_WELL = """    if "SLURM_PROCID" in os.environ:
         os.environ.setdefault("WORLD_SIZE", os.environ["SLURM_NTASKS"])
         if "MASTER_ADDR" not in os.environ:
+            nodelist = os.environ.get(
+                "SLURM_STEP_NODELIST", os.environ["SLURM_JOB_NODELIST"]
+            )
             hostnames = subprocess.check_output(
-                ["scontrol", "show", "hostnames", os.environ["SLURM_STEP_NODELIST"]],
-                text=True,
+                ["scontrol", "show", "hostnames", nodelist], text=True
             )
             os.environ["MASTER_ADDR"] = hostnames.split()[0]
         os.environ.setdefault("MASTER_PORT", "29500")
