@@ -89,6 +89,13 @@ def test_the_example_is_repaired(tmp_path: Path) -> None:
     assert run(["train.py"], tmp_path).returncode == 0
 
 
+def test_the_safe_example_is_repaired(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_bytes((ROOT / "examples" / "launched_train.py").read_bytes())
+    assert run(["train.py"], tmp_path).returncode == 1
+    assert run(["--fix", "train.py"], tmp_path).returncode == 0
+    assert run(["train.py"], tmp_path).returncode == 0
+
+
 def pieces(output: str) -> list[list[str]]:
     """The lines that are shown, between those that are left out."""
     found: list[list[str]] = [[]]

@@ -17,7 +17,7 @@ class DocsError(Exception):
 
 def table() -> str:
     """Every rule in a Markdown table, in the order of the codes."""
-    lines = ["| code | name | what is wrong | severity | fix (planned) |", "|---|---|---|---|---|"]
+    lines = ["| code | name | what is wrong | severity | fix |", "|---|---|---|---|---|"]
     for rule in registry().values():
         page = pages.load(rule.name)
         link = f"[{rule.name}](ddplint/rules/{pages.location(rule.name).name})"
