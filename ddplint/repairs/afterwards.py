@@ -18,7 +18,7 @@ from ddplint.program.walk import children
 from ddplint.repairs import job
 from ddplint.repairs.draft import Draft, NoPlaceError, names_in
 from ddplint.repairs.roles import Roles, arguments, only_called_from, roles
-from ddplint.repairs.uses import Use, spelling, uses_in
+from ddplint.repairs.uses import Use, is_logged, spelling, uses_in
 
 
 @dataclass(slots=True)
@@ -77,6 +77,9 @@ class Afterwards:
         uses = [use for use in level.roles.here if id(use.node) in below] if rank_too else []
         module = level.facts.module
         place = Origin(module, call)
+        early = [use for use in level.roles.here if rank_too and id(use.node) not in below]
+        if any(not holds(call, {id(use.node)}) and not is_logged(use) for use in early):
+            raise NoPlaceError(f"{level.facts.qualified}() needs the global rank before the process group starts")
         lines: list[str] = []
         if uses:
             name = "global_rank"

@@ -29,7 +29,7 @@ from ddplint.repairs import addresses, job
 from ddplint.repairs.afterwards import Afterwards, Level, everything_in, first_statement, holds_any
 from ddplint.repairs.draft import Draft, NoPlaceError, names_bound_in, names_in
 from ddplint.repairs.roles import about, arguments, merged, not_assigned, roles
-from ddplint.repairs.uses import Kind, Use, spelling, uses_in
+from ddplint.repairs.uses import Kind, Use, replica_counts, spelling, uses_in
 
 
 def repair(draft: Draft, groups: Sequence[tuple[Group, bool]]) -> None:
@@ -312,6 +312,8 @@ class _Worker:
         given = Origin(given.module, core)
         written = spelling(core)
         places = [use for use in uses_in(self.level.body, written) if use.node is not core] if written else []
+        if isinstance(core, cst.Integer):
+            places = [use for use in replica_counts(self.level.body) if _same_number(use.node, core)]
         if written:
             self._refuse_elsewhere(written)
         if not places:
@@ -390,6 +392,10 @@ class _Worker:
 
     def _is_given(self, use: Use) -> bool:
         return any(node is self.given.node for node in (use.node, *use.around))
+
+
+def _same_number(one: cst.CSTNode, two: cst.Integer) -> bool:
+    return isinstance(one, cst.Integer) and one.evaluated_value == two.evaluated_value
 
 
 def _is_name(code: str) -> bool:

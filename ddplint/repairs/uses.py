@@ -114,6 +114,7 @@ DEVICE_WORDS = frozenset(
     "device device_ids device_id output_device gpu gpu_id gpu_ids gpus map_location local_rank local_device".split()
 )
 _DEVICE_CALLS = frozenset("set_device device cuda to to_device get_device_name get_device_properties".split())
+_SIZES = ("num_replicas", "world_size")
 # Two of the samplers' parameters: DistributedSampler(dataset, num_replicas, rank), torch 2.13,
 # torch/utils/data/distributed.py.
 _SAMPLER_RANK = 2
@@ -244,6 +245,22 @@ def is_guard(use: Use) -> bool:
         or (isinstance(node, cst.UnaryOperation) and isinstance(node.operator, cst.Not))
         for node in use.around[:3]
     )
+
+
+def replica_counts(body: Sequence[cst.CSTNode]) -> Iterator[Use]:
+    """The arguments that tell a sampler, or a function, the world size by its name."""
+    stack: list[tuple[cst.CSTNode, tuple[cst.CSTNode, ...]]] = [(node, ()) for node in body]
+    while stack:
+        node, around = stack.pop()
+        if isinstance(node, cst.Arg) and node.keyword is not None and node.keyword.value in _SIZES:
+            yield Use(node.value, (node, *around))
+        stack.extend((child, (node, *around)) for child in children(node))
+
+
+def is_logged(use: Use) -> bool:
+    """Whether a use only ends up in a line of text that somebody reads."""
+    names = (call.func.attr if isinstance(call.func, cst.Attribute) else call.func for call in calls_around(use))
+    return any(isinstance(name, cst.Name) and name.value in _LOG_CALLS for name in names)
 
 
 def calls_around(use: Use) -> Iterator[cst.Call]:
