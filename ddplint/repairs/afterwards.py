@@ -17,8 +17,8 @@ from ddplint.program.values import Origin, Value
 from ddplint.program.walk import children
 from ddplint.repairs import job
 from ddplint.repairs.draft import Draft, NoPlaceError, names_in
-from ddplint.repairs.roles import Roles, arguments, only_called_from, roles
-from ddplint.repairs.uses import Use, is_logged, spelling, uses_in
+from ddplint.repairs.roles import Roles, about, arguments, only_called_from, roles
+from ddplint.repairs.uses import Kind, Use, is_logged, spelling, uses_in
 
 
 @dataclass(slots=True)
@@ -88,7 +88,13 @@ class Afterwards:
             lines.append(f"{name} = {self.draft.name(place, 'torch.distributed.get_rank')}()")
             for use in uses:
                 self.draft.replace(Origin(module, use.node), name)
-        carried = [name for name in job.held(level.frame, *self.sizes) if uses_in(later, name)]
+        names = list(job.held(level.frame, *self.sizes))
+        for name in names:
+            for use in uses_in(level.body, name):
+                read_early = id(use.node) not in below and not holds(call, {id(use.node)})
+                if read_early and about(self.draft.program, level.facts, use, level.body) is not Kind.LOCAL:
+                    raise NoPlaceError(f"{level.facts.qualified}() reads {name} before the process group starts")
+        carried = [name for name in names if uses_in(later, name)]
         if carried:
             size = f"{self.draft.name(place, 'torch.distributed.get_world_size')}()"
             lines.append(f"{' = '.join(carried)} = {size}")

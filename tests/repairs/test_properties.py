@@ -244,6 +244,7 @@ if __name__ == "__main__":
     ids=["rank", "world-size"],
 )
 def test_uses_above_the_repaired_function(device: str, parameters: str, above: str) -> None:
+    """The function above has its uses before there is a process group that could be asked."""
     text = _STARTED.format(device=device, parameters=parameters, above=above)
     script = Script(text, "", "hand", options={"nnodes": "--nodes", "node_rank": "--node_rank"})
     # What the function above reads before the process group starts cannot be asked for: there is no half repair.
