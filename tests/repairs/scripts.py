@@ -86,8 +86,6 @@ def spawned(draw: st.DrawFn) -> Script:
         index = "gpu" if index == "rank" else index
         # Whoever writes it knows that the global rank is no GPU.
         does = [name for name in does if name != "helper-both" and not (way == "method" and name in DEVICES)]
-    # What is wrong there still: test_uses_above_the_repaired_function.
-    early = early and way != "method" and not (nodes == "formula" and way in ("helper", "helpers"))
     where = address(said, form)
     # -- the worker
     size = "WORLD_SIZE" if world == "constant" else "args.world_size" if through_args else "world_size"
