@@ -19,7 +19,7 @@ DEADLINE = 60.0
 SLOW_DEADLINE = 180.0
 # A launch in which nothing has happened for so long hangs. A collective takes a hundredth of a second in here, and
 # torch's own limit is half an hour.
-PATIENCE = 4.0
+PATIENCE = 3.0
 
 
 @dataclass(frozen=True)

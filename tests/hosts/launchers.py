@@ -6,13 +6,14 @@ Every launcher gives the commands to run. Each launch has a port of its own, so 
 from __future__ import annotations
 
 import itertools
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from launch import Command
-from network import HERE, Machine, Network
+from network import HERE, SCRIPTS, Machine, Network
 
 PORTS = itertools.count(20000)
 # Seconds in which srun and mpirun end their jobs.
@@ -79,9 +80,12 @@ def torchrun(job: Job, node: Machine, *meeting: str) -> Command:
     """torchrun's agent is the real one. Forked, its workers are forked from it in turn, by two options of its own."""
     words = [*python(job.fork), "-m", "torch.distributed.run", "--nnodes", str(job.nnodes), "--nproc-per-node", "2"]
     words += [*meeting, "--rdzv-conf", "timeout=30,join_timeout=30"]
+    environment = dict(job.environment)
     if job.fork:
         words += ["--run-path", "--start-method", "fork"]
-    return Command(node, (*words, str(job.script), *job.options), job.environment, job.fork)
+        # An interpreter finds what lies beside its script; a fork of the agent does not.
+        environment["PYTHONPATH"] = f"{job.script.parent}{os.pathsep}{SCRIPTS}"
+    return Command(node, (*words, str(job.script), *job.options), environment, job.fork)
 
 
 def srun(job: Job) -> list[Command]:

@@ -135,6 +135,7 @@ def become(order: dict[str, Any], descriptors: list[int]) -> NoReturn:
 def run_python(words: list[str]) -> int:
     """Run ``SCRIPT ARGUMENT ...`` or ``-m MODULE ARGUMENT ...`` as the main program; its exit status."""
     tempfile.tempdir = None
+    sys.path[:0] = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     sys.stdin, sys.stdout, sys.stderr = (os.fdopen(number, mode) for number, mode in enumerate(("r", "w", "w")))
     try:
         if words[0] == "-m":

@@ -18,17 +18,22 @@ def findings(script: Path) -> list[dict[str, Any]]:
 
 
 def repair(script: Path, name: str, *options: str) -> Path:
-    """A copy of the script, beside it under this name, on which ``ddplint --fix`` was run with these options."""
-    # In a folder of its own: ddplint reads the other scripts of a folder too.
+    """A copy of the script and what lies beside it, in a folder of this name, after ``ddplint --fix`` with options."""
     copy = script.parent / name / script.name
     copy.parent.mkdir()
-    shutil.copy(script, copy)
+    for file in files(script):
+        shutil.copy(file, copy.parent)
     ddplint(copy, "--fix", *options)
     return copy
 
 
+def files(script: Path) -> list[Path]:
+    return sorted(script.parent.glob("*.py"))
+
+
 def ddplint(script: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "ddplint", "check", "--isolated", *options, script.name]
+    names = [file.name for file in files(script)]
+    command = [sys.executable, "-m", "ddplint", "check", "--isolated", *options, *names]
     done = subprocess.run(command, cwd=script.parent, capture_output=True, text=True, timeout=120)
     assert done.returncode in (0, 1), done.stderr
     return done

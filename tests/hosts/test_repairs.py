@@ -54,7 +54,10 @@ def trial(
 ) -> Trial:
     case: Case = request.param
     script = tmp_path / "train.py"
-    shutil.copy(SCRIPTS / f"{case.script}.py", script)
+    if (SCRIPTS / case.script).is_dir():
+        shutil.copytree(SCRIPTS / case.script, tmp_path, dirs_exist_ok=True)
+    else:
+        shutil.copy(SCRIPTS / f"{case.script}.py", script)
     environment = request.getfixturevalue("slurm") if case.slurm else {}
     if case.launcher is mpirun and shutil.which("mpirun.openmpi") is None:
         unavailable("Open MPI is not installed (Debian: openmpi-bin)")
