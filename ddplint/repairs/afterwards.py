@@ -37,10 +37,17 @@ class Level:
 
 class Afterwards:
     """What comes after the start in the functions that led to it. ``starts`` is the start as the innermost repaired
-    function sees it, a call; ``sizes`` are the values of a world size that was repaired in it."""
+    function sees it, a call; ``sizes`` are the values of a world size that was repaired in it. The ``formula`` of a
+    rank that is right already means the size as it was."""
 
     def __init__(
-        self, draft: Draft, levels: Sequence[Level], at: int, starts: cst.CSTNode, sizes: Sequence[Value]
+        self,
+        draft: Draft,
+        levels: Sequence[Level],
+        at: int,
+        starts: cst.CSTNode,
+        sizes: Sequence[Value],
+        formula: Sequence[cst.CSTNode] = (),
     ) -> None:
         self.draft = draft
         self.levels = levels
@@ -48,6 +55,7 @@ class Afterwards:
         self.level = levels[at]
         self.starts = starts
         self.sizes = sizes
+        self.formula = formula
 
     def write(self, rank_too: bool) -> None:
         """Write the requests; for the world size alone unless ``rank_too``."""
@@ -91,7 +99,7 @@ class Afterwards:
         names = list(job.held(level.frame, *self.sizes))
         for name in names:
             for use in uses_in(level.body, name):
-                read_early = id(use.node) not in below and not holds(call, {id(use.node)})
+                read_early = id(use.node) not in below and not holds_any([call, *self.formula], use.node)
                 if read_early and about(self.draft.program, level.facts, use, level.body) is not Kind.LOCAL:
                     raise NoPlaceError(f"{level.facts.qualified}() reads {name} before the process group starts")
         carried = [name for name in names if uses_in(later, name)]

@@ -204,7 +204,8 @@ class _Worker:
             self._give("rank", name)
         self.draft.before(place, *lines)
         carried = self._sizes() if self.world_is_wrong else []
-        Afterwards(self.draft, self.levels, self.at, self.starts, carried).write(self.rank_is_wrong)
+        later = Afterwards(self.draft, self.levels, self.at, self.starts, carried, self._right_formula())
+        later.write(self.rank_is_wrong)
 
     # -- the lines ----------------------------------------------------------------------------------------------
 
@@ -354,6 +355,13 @@ class _Worker:
     def _rank(self) -> Value | None:
         rank = self.group.rank
         return self.group.chosen(self.group.rank_failure, rank) if rank is not None else None
+
+    def _right_formula(self) -> list[cst.CSTNode]:
+        """The code that computes the rank, if it does so rightly."""
+        rank = self.group.rank
+        if rank is None or self.rank_is_wrong:
+            return []
+        return [part.origin.node for part in walk(rank) if isinstance(part, Op) and part.origin is not None]
 
     def _is_index(self) -> bool:
         spawn = self.group.event.context[-1]
