@@ -33,25 +33,28 @@ def _repair(program: Program) -> None:
         wrong = world_is_wrong(program, group)
         if group.rank_failure is not None or wrong:
             starts.setdefault(id(group.event.node), []).append((group, wrong))
-    hopeful: dict[int, list[tuple[Group, bool]]] = {}
+    hopeful: list[tuple[Group, bool]] = []
+    draft = Draft(program)
     for node, groups in starts.items():
+        alone = Draft(program)
         try:
-            _write(Draft(program), groups)
+            _write(alone, groups)
         except NoPlaceError as reason:
             program.repairs[node] = str(reason)
         else:
-            hopeful[node] = groups
-    draft = Draft(program)
+            hopeful += groups
+            draft = alone
+    nodes = {id(group.event.node) for group, _ in hopeful}
     try:
-        _write(draft, [one for groups in hopeful.values() for one in groups])
-        started = any(group.event.context for groups in hopeful.values() for group, _ in groups)
-        done = draft.fix(Applicability.UNSAFE, _STARTED if started else _LAUNCHED)
+        if len(nodes) > 1:
+            draft = Draft(program)
+            _write(draft, hopeful)
+        title = _STARTED if any(group.event.context for group, _ in hopeful) else _LAUNCHED
+        done = draft.fix(Applicability.UNSAFE, title)
     except NoPlaceError as reason:
-        program.repairs.update(dict.fromkeys(hopeful, str(reason)))
+        program.repairs.update(dict.fromkeys(nodes, str(reason)))
     else:
-        program.repairs.update(
-            dict.fromkeys(hopeful, done or "the repairs of several places get into each other's way")
-        )
+        program.repairs.update(dict.fromkeys(nodes, done or "the repairs of several places get into each other's way"))
 
 
 def _write(draft: Draft, groups: Sequence[tuple[Group, bool]]) -> None:

@@ -11,6 +11,7 @@ import enum
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import libcst as cst
 
@@ -46,9 +47,14 @@ class Handed:
 
 def uses_in(body: Sequence[cst.CSTNode], written: str) -> list[Use]:
     """Every read of ``rank`` or ``self.rank`` in a body, also in nested functions that do not bind it anew."""
-    found: list[Use] = []
-    for statement in body:
-        _collect(statement, (), written, found)
+    return [use for statement in body for use in _uses(statement).get(written, ())]
+
+
+@lru_cache(maxsize=4096)
+def _uses(statement: cst.CSTNode) -> dict[str, list[Use]]:
+    """All reads in a statement, by what is read."""
+    found: dict[str, list[Use]] = {}
+    _collect(statement, (), frozenset(), found)
     return found
 
 
@@ -62,31 +68,37 @@ def spelling(node: cst.CSTNode) -> str:
     return dotted_name(node)
 
 
-def _collect(node: cst.CSTNode, around: tuple[cst.CSTNode, ...], written: str, found: list[Use]) -> None:
-    base = written.partition(".")[0].partition("[")[0]
+def _collect(
+    node: cst.CSTNode, around: tuple[cst.CSTNode, ...], hidden: frozenset[str], found: dict[str, list[Use]]
+) -> None:
+    """``hidden`` are names that an inner function has bound for itself."""
     if isinstance(node, cst.FunctionDef):
-        if base in names_bound_in(node):
-            return
+        hidden |= names_bound_in(node)
     elif isinstance(node, cst.Lambda):
-        if any(param.name.value == base for param in node.params.params):
-            return
-    elif isinstance(node, (cst.AssignTarget, cst.Param, cst.ImportAlias)):
-        if isinstance(node, cst.Param) and node.default is not None:
-            _collect(node.default, (node, *around), written, found)
-        elif isinstance(node, cst.AssignTarget) and not spelling(node.target):
-            _collect(node.target, (node, *around), written, found)
+        hidden |= {param.name.value for param in node.params.params}
+    elif isinstance(node, cst.ImportAlias):
         return
-    elif isinstance(node, (cst.Name, cst.Attribute, cst.Subscript)) and spelling(node) == written:
-        found.append(Use(node, around))
+    elif isinstance(node, cst.Param):
+        if node.default is not None:
+            _collect(node.default, (node, *around), hidden, found)
         return
-    if isinstance(node, cst.Attribute):
-        _collect(node.value, (node, *around), written, found)
+    elif isinstance(node, cst.AssignTarget):
+        if not spelling(node.target):
+            _collect(node.target, (node, *around), hidden, found)
         return
-    if isinstance(node, cst.Arg):
-        _collect(node.value, (node, *around), written, found)
+    elif isinstance(node, (cst.Name, cst.Attribute, cst.Subscript)):
+        written = spelling(node)
+        if written and _owner(written) not in hidden:
+            found.setdefault(written, []).append(Use(node, around))
+    if isinstance(node, (cst.Attribute, cst.Arg)):
+        _collect(node.value, (node, *around), hidden, found)
         return
     for child in children(node):
-        _collect(child, (node, *around), written, found)
+        _collect(child, (node, *around), hidden, found)
+
+
+def _owner(written: str) -> str:
+    return written.partition(".")[0].partition("[")[0]
 
 
 def handed(use: Use) -> Handed | None:
