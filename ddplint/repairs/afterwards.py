@@ -7,61 +7,33 @@ the local rank too, keep what they are given and ask ``torch.distributed.get_ran
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import libcst as cst
 
-from ddplint.program.events import Frame
 from ddplint.program.module import FunctionFacts
 from ddplint.program.values import Origin, Value
-from ddplint.program.walk import children
 from ddplint.repairs import job
-from ddplint.repairs.draft import Draft, NoPlaceError, names_in
-from ddplint.repairs.roles import Roles, about, arguments, only_called_from, roles
-from ddplint.repairs.uses import Kind, Use, is_logged, spelling, uses_in
-
-
-@dataclass(slots=True)
-class Level:
-    """One function on the way from the start of a process to its process group; ``index`` names its local rank."""
-
-    frame: Frame
-    facts: FunctionFacts
-    index: str | None
-    roles: Roles = field(default_factory=Roles)
-
-    @property
-    def body(self) -> Sequence[cst.CSTNode]:
-        return self.facts.node.body.body
+from ddplint.repairs.draft import NoPlaceError, names_in
+from ddplint.repairs.roles import about, arguments, only_called_from, roles
+from ddplint.repairs.uses import Kind, Use, assigned_to, is_logged, spelling, uses_in
+from ddplint.repairs.way import Level, Way, everything_in, holds, holds_any, statements_after
 
 
 class Afterwards:
-    """What comes after the start in the functions that led to it. ``starts`` is the start as the innermost repaired
-    function sees it, a call; ``sizes`` are the values of a world size that was repaired in it. The ``formula`` of a
-    rank that is right already means the size as it was."""
+    """What comes after the start in the functions that led to it. ``sizes`` are the values of a world size that was
+    repaired in the function at ``way.at``; the ``formula`` of a rank that is right already means the size as it was."""
 
-    def __init__(
-        self,
-        draft: Draft,
-        levels: Sequence[Level],
-        at: int,
-        starts: cst.CSTNode,
-        sizes: Sequence[Value],
-        formula: Sequence[cst.CSTNode] = (),
-    ) -> None:
-        self.draft = draft
-        self.levels = levels
-        self.at = at
-        self.level = levels[at]
-        self.starts = starts
+    def __init__(self, way: Way, sizes: Sequence[Value], formula: Sequence[cst.CSTNode] = ()) -> None:
+        self.way = way
+        self.draft = way.draft
+        self.levels = way.levels
         self.sizes = sizes
         self.formula = formula
 
     def write(self, rank_too: bool) -> None:
-        """Write the requests; for the world size alone unless ``rank_too``."""
-        """Functions above, and those that are called later, ask torch for the rank."""
+        """Let the functions above, and those that are called later, ask torch; for the size alone unless ``rank_too``."""
         inside: list[cst.CSTNode] = []
-        for level, below in zip(self.levels[: self.at], self.levels[1:], strict=False):
+        for level, below in zip(self.levels[: self.way.at], self.levels[1:], strict=False):
             call = below.frame.call
             after = statements_after(level.body, call.node) if call is not None else None
             if after is None:
@@ -70,14 +42,14 @@ class Afterwards:
             self._ask_above(level, *after, rank_too)
             assert call is not None
             self._ask_for_constant(level, call.node, below, after[1])
-        after = statements_after(self.level.body, self.starts)
+        after = statements_after(self.way.level.body, self.way.starts)
         if after is not None:
             inside += after[1]
-        for level in self.levels[: self.at + 1] if rank_too else ():
+        for level in self.levels[: self.way.at + 1] if rank_too else ():
             for use, target, name in level.roles.passed:
                 later = holds_any(inside, use.node)
                 # what a function above calls elsewhere is another way than the one that is repaired
-                if (later or level is self.level) and not any(target is one.facts for one in self.levels):
+                if (later or level is self.way.level) and not any(target is one.facts for one in self.levels):
                     self._ask_in(target, name, inside)
 
     def _ask_above(self, level: Level, call: cst.CSTNode, later: Sequence[cst.CSTNode], rank_too: bool) -> None:
@@ -99,7 +71,9 @@ class Afterwards:
         names = list(job.held(level.frame, *self.sizes))
         for name in names:
             for use in uses_in(level.body, name):
-                read_early = id(use.node) not in below and not holds_any([call, *self.formula], use.node)
+                # a field that keeps the size is repaired where it is read
+                kept = isinstance(assigned_to(use), cst.Attribute)
+                read_early = not (kept or id(use.node) in below or holds_any([call, *self.formula], use.node))
                 if read_early and about(self.draft.program, level.facts, use, level.body) is not Kind.LOCAL:
                     raise NoPlaceError(f"{level.facts.qualified}() reads {name} before the process group starts")
         carried = [name for name in names if uses_in(later, name)]
@@ -141,55 +115,3 @@ class Afterwards:
         for use in uses:
             place = Origin(facts.module, use.node)
             self.draft.replace(place, f"{self.draft.name(place, 'torch.distributed.get_rank')}()")
-
-
-def statements_after(
-    body: Sequence[cst.CSTNode], node: cst.CSTNode
-) -> tuple[cst.CSTNode, Sequence[cst.CSTNode]] | None:
-    """The statement of ``body`` that ``node`` is written in, and those after it; None if it is in a block inside."""
-    for position, statement in enumerate(body):
-        if holds(statement, {id(node)}):
-            return (statement, body[position + 1 :]) if isinstance(statement, cst.SimpleStatementLine) else None
-    return None
-
-
-def holds(root: cst.CSTNode, wanted: set[int]) -> bool:
-    """Whether one of the nodes, by ``id``, is in ``root``."""
-    return any(id(node) in wanted for node in everything_in(root))
-
-
-def holds_any(roots: Sequence[cst.CSTNode], node: cst.CSTNode) -> bool:
-    """Whether a node is in one of the ``roots``."""
-    return any(holds(root, {id(node)}) for root in roots)
-
-
-def everything_in(root: cst.CSTNode) -> list[cst.CSTNode]:
-    """``root`` and all nodes of code in it."""
-    found: list[cst.CSTNode] = []
-    stack = [root]
-    while stack:
-        node = stack.pop()
-        found.append(node)
-        stack.extend(children(node))
-    return found
-
-
-def first_statement(body: Sequence[cst.CSTNode], nodes: Sequence[cst.CSTNode]) -> cst.CSTNode:
-    """The first statement with one of the nodes in it, in the innermost block that holds all of them."""
-    wanted = {id(node) for node in nodes}
-    while True:
-        holding = [statement for statement in body if holds(statement, wanted)]
-        if not holding:
-            raise NoPlaceError("the start of the process group is not in this function")
-        inner = _only_block(holding[0], wanted) if len(holding) == 1 else None
-        if inner is None:
-            return holding[0]
-        body = inner
-
-
-def _only_block(statement: cst.CSTNode, wanted: set[int]) -> Sequence[cst.CSTNode] | None:
-    """The body of an ``if`` or ``with`` that holds all of the nodes."""
-    if not isinstance(statement, (cst.If, cst.With)) or not isinstance(statement.body, cst.IndentedBlock):
-        return None
-    below = {id(node) for node in everything_in(statement.body)}
-    return statement.body.body if wanted <= below else None
