@@ -31,7 +31,7 @@ class Afterwards:
         self.formula = formula
 
     def write(self, rank_too: bool) -> None:
-        """Let the functions above, and those that are called later, ask torch; for the size alone unless ``rank_too``."""
+        """Let functions above and later ones ask torch: for the size, and with ``rank_too`` for the rank."""
         inside: list[cst.CSTNode] = []
         for level, below in zip(self.levels[: self.way.at], self.levels[1:], strict=False):
             call = below.frame.call

@@ -18,10 +18,10 @@ from ddplint.program.module import FunctionFacts, Module
 from ddplint.program.sizes import made_at, plain_input, world_size_fault
 from ddplint.program.values import Choice, Const, EnvVar, Input, Op, Origin, Value
 from ddplint.repairs import job
-from ddplint.repairs.afterwards import Level, everything_in, first_statement
 from ddplint.repairs.declarations import declaration
 from ddplint.repairs.draft import Draft, NoPlaceError, names_in
 from ddplint.repairs.roles import Roles, merged, not_assigned, roles
+from ddplint.repairs.way import Level, everything_in, first_statement
 
 
 def repair(draft: Draft, group: Group, rank_is_wrong: bool, world_is_wrong: bool) -> None:
