@@ -11,12 +11,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from generated import Script, launched, scripts, spawned
 from hypothesis import HealthCheck, Phase, given, settings
 from jobs import run, said, wrong
 from layouts import PLAIN, Layout, decoded, laid_out, layouts
 from properties import ALL, after, checked, holds
 from rule_pages import Case, cases, write
-from scripts import Script, launched, scripts, spawned
 
 from ddplint import pages
 from ddplint.fixes import repair
