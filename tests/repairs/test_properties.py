@@ -93,6 +93,8 @@ def test_right_fixtures_stay_as_they_are(name: str) -> None:
     assert repair(check, unsafe=True).applied == ()
 
 
+# What other people's files are warned of.
+@pytest.mark.filterwarnings("ignore::SyntaxWarning", "ignore::DeprecationWarning")
 @pytest.mark.skipif(not CORPUS, reason="DDPLINT_CORPUS names no folder of repositories")
 @pytest.mark.parametrize("repository", REPOSITORIES, ids=lambda path: path.name)
 def test_repositories(repository: Path) -> None:
