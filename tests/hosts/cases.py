@@ -64,6 +64,7 @@ CASES = (
     Case("DDP101", "global_rank_constant", by_hand, each_host_alone),
     Case("DDP101", "global_rank_helpers", by_hand, each_host_alone),
     Case("DDP101", "global_rank_files", by_hand, each_host_alone),
+    Case("DDP101", "global_rank_process_loop", by_hand, duplicate_ranks),
     Case("DDP101", "typical", by_hand, each_host_alone),
     Case("DDP102", "hardcoded_world_size", by_hand, world_of_one_host),
     Case("DDP102", "hardcoded_world_size_torchrun", torchrun_static, world_of_one_host),
