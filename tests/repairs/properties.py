@@ -24,12 +24,12 @@ Files = Mapping[str, bytes]
 ALL = Settings()
 
 
-def checked(files: Files, settings: Settings = ALL) -> Check:
-    """What is found in these files, which are written into the working directory."""
+def checked(files: Files, settings: Settings = ALL, names: Iterable[str] = ()) -> Check:
+    """What is found in these files, or in those with these ``names``; all are written into the working directory."""
     for name, data in files.items():
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_bytes(data)
-    check = examine(sorted(files), settings).check
+    check = examine(sorted(names or files), settings).check
     assert check is not None
     return check
 
@@ -56,12 +56,12 @@ def holds(files: Files, settings: Settings = ALL) -> dict[str, bytes]:
         only_edited_lines_change(before, step)
     # Judged anew, from the bytes: the same findings, and nothing left to repair.
     result = after(files, every)
-    again = checked(result, settings)
+    again = checked(result, settings, files)
     assert list(map(_plain, again.findings)) == list(map(_plain, every.check.findings))
     assert not repair(again, unsafe=True).changed
     # The safe ones first, the others later: the same, as long as the order has no say in what is left to repair.
     if by_the_way(check, safe) == by_the_way(check, every):
-        later = repair(checked(after(files, safe), settings), unsafe=True)
+        later = repair(checked(after(files, safe), settings, files), unsafe=True)
         assert _programs(after(after(files, safe), later)) == _programs(result)
     return result
 
@@ -152,6 +152,8 @@ def only_edited_lines_change(check: Check, step: Repair) -> None:
 
 def patch_gives_the_same(files: Files, outcome: Repair) -> None:
     """``--diff`` through ``patch -p1``."""
+    # What these import may be changed too.
+    files = {**files, **{path: before.data for path, (before, _) in outcome.changed.items()}}
     folder = Path("patched")
     shutil.rmtree(folder, ignore_errors=True)
     for name, data in files.items():
