@@ -31,12 +31,15 @@ def in_url(program: Program, value: Value, origin: Origin, path: Path | None) ->
     found = hosts.url_parts(value, origin, path)
     if not all(hosts.is_port(port.text) for port in found[1]):
         return None
-    seen: set[int] = set()
+    seen: set[tuple[int, bool]] = set()
     try:
         for literals, variable in zip(found, ("MASTER_ADDR", "MASTER_PORT"), strict=True):
             for literal in literals:
-                if id(literal.origin.node) not in seen:
-                    seen.add(id(literal.origin.node))
+                node = literal.origin.node
+                # most forms of a URL are rewritten as a whole
+                key = id(node), variable == "MASTER_PORT" and _argument(node, variable) is not None
+                if key not in seen:
+                    seen.add(key)
                     _in_url(draft, value, literal, variable)
     except NoPlaceError:
         return None
@@ -45,7 +48,10 @@ def in_url(program: Program, value: Value, origin: Origin, path: Path | None) ->
 
 def _in_url(draft: Draft, url: Value, literal: Written, variable: str) -> None:
     node = literal.origin.node
-    if literal.option is not None and not _is_default(literal):
+    part = _argument(node, variable)
+    if part is not None:
+        read_first(draft, Origin(literal.origin.module, part), variable)
+    elif literal.option is not None and not _is_default(literal):
         # both or none: under torchrun nobody listens at a port other than MASTER_PORT (torch 2.13,
         # torch/distributed/rendezvous.py, _create_c10d_store: with the agent's store rank 0 is a client as well)
         option_default(draft, literal, variable)
@@ -63,6 +69,25 @@ def _in_url(draft: Draft, url: Value, literal: Written, variable: str) -> None:
         raise NoPlaceError("a URL that is made in a way of its own")
 
 
+_TEMPLATES = ("tcp://{}:{}", "tcp://%s:%s", "tcp://%s:%d")
+
+
+def _argument(node: cst.CSTNode, variable: str) -> cst.BaseExpression | None:
+    """The host or the port in ``"tcp://{}:{}".format(HOST, 23456)``, or the same with ``%``; None in any other URL."""
+    template, given = None, []
+    if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) and node.func.attr.value == "format":
+        template = node.func.value
+        given = [arg.value for arg in node.args if arg.keyword is None and not arg.star]
+    elif isinstance(node, cst.BinaryOperation) and isinstance(node.right, cst.Tuple):
+        template, given = node.left, [element.value for element in node.right.elements]
+    if not (isinstance(template, cst.SimpleString) and template.evaluated_value in _TEMPLATES and len(given) == 2):
+        return None
+    part = given[variable == "MASTER_PORT"]
+    # %d takes no string, and int() stands around the read of a number only
+    takes_text = variable == "MASTER_ADDR" or not str(template.evaluated_value).endswith("%d")
+    return part if takes_text or isinstance(part, cst.Integer) else None
+
+
 def _is_default(literal: Written) -> bool:
     """Whether a literal is the whole URL that an option has as its default."""
     spec = literal.option.spec if literal.option is not None else None
@@ -75,7 +100,10 @@ def _is_default(literal: Written) -> bool:
 def _part(draft: Draft, url: Value, literal: Written, variable: str) -> None:
     """A host or port that is put into the URL by its name."""
     outer = around(literal.origin)
-    if not (outer and isinstance(outer[0], (cst.Assign, cst.AnnAssign, cst.Param))):
+    made = url.origin.node if url.origin is not None else None
+    # as an argument of the very expression that makes the URL it can only be that part of it
+    in_place = any(node is made for node in outer)
+    if not in_place and not (outer and isinstance(outer[0], (cst.Assign, cst.AnnAssign, cst.Param))):
         raise NoPlaceError("a literal that may mean other things as well")
     if variable == "MASTER_ADDR":
         _steady(url)
