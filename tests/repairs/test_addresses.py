@@ -116,11 +116,12 @@ OPTIONS = {
 URLS = {
     "format-of-literals": (
         'url = "tcp://{}:{}".format("localhost", 23456)',
-        'url = "tcp://{}:{}".format(os.environ.get("MASTER_ADDR", "localhost"), int(os.environ.get("MASTER_PORT", 23456)))',
+        'url = "tcp://{}:{}".format(os.environ.get("MASTER_ADDR", "localhost"), '
+        'int(os.environ.get("MASTER_PORT", 23456)))',
     ),
     "percent-of-literals": (
-        "url = 'tcp://%s:%d' % ('localhost', 23456)",
-        "url = 'tcp://%s:%d' % (os.environ.get('MASTER_ADDR', 'localhost'), int(os.environ.get('MASTER_PORT', 23456)))",
+        'url = "tcp://%s:%d" % ("localhost", 23456)',
+        'url = "tcp://%s:%d" % (os.environ.get("MASTER_ADDR", "localhost"), int(os.environ.get("MASTER_PORT", 23456)))',
     ),
     "literal": (
         'url = "tcp://localhost:23456"',
