@@ -40,5 +40,7 @@ def table(first: Topology, second: Topology) -> str:
 def _cell(field: Field[object]) -> str:
     if field.value is None:
         return "-"
-    value = ",".join(field.value) if isinstance(field.value, tuple) else field.value
+    value = field.value
+    if isinstance(value, tuple):
+        value = ",".join(value) if len(value) < 3 else f"{value[0]} and {len(value) - 1} more"
     return f"{value} ({field.source})"

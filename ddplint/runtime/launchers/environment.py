@@ -34,7 +34,7 @@ def note(environ: Environ) -> str | None:
     missing = [name for name in ("RANK", "WORLD_SIZE") if not environ.get(name)]
     if not found or not missing:
         return None
-    return f"{', '.join(found)} does not count: {' and '.join(missing)} not set"
+    return f"{', '.join(found)} without {' and '.join(missing)}: that launches nothing"
 
 
 LAUNCHER = Launcher(NAME, ("RANK", "WORLD_SIZE"), describe, note=note)
