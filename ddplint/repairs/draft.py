@@ -6,6 +6,7 @@ import itertools
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import libcst as cst
 
@@ -34,7 +35,7 @@ class Draft:
         self.program = program
         self._edits: list[Edit] = []
         self._layouts: dict[int, Layout] = {}
-        self._imported: dict[tuple[int, str], str] = {}
+        self._imported: dict[int, list[imports.Bound]] = {}
 
     def fix(self, applicability: Applicability, title: str) -> Fix | None:
         """The fix, if there is anything in it to do."""
@@ -76,10 +77,12 @@ class Draft:
         around = piece.around if piece is not None else ()
         functions = [node for node in around if isinstance(node, cst.FunctionDef)]
         local = {name for function in functions for name in names_bound_in(function)}
-        known = list(self._known(module, at, inside=bool(functions)))
-        for function in functions:
-            known += [one for one in imports.bound(function.body.body) if self._before(one, at)]
-        own = {one.name for function in functions for one in imports.bound(function.body.body)}
+        known = [one for one in self._imports(module) if imports.leads_to(one, dotted)]
+        if not functions:
+            known = [one for one in known if self._before(one, at)]
+        inner = [one for function in functions for one in imports.bound(function.body.body)]
+        known += [one for one in inner if imports.leads_to(one, dotted) and self._before(one, at)]
+        own = {one.name for one in inner}
         spelled = imports.spelled([one for one in known if one.name not in local or one.name in own], dotted)
         if spelled is not None:
             return spelled
@@ -90,9 +93,12 @@ class Draft:
         self._import(module, wanted, at, inside=bool(functions))
         return dotted
 
-    def _known(self, module: Module, at: Origin, inside: bool) -> Sequence[imports.Bound]:
-        found = list(imports.bound(module.tree.body))
-        return found if inside else [one for one in found if self._before(one, at)]
+    def _imports(self, module: Module) -> Sequence[imports.Bound]:
+        """What the top level of a module imports."""
+        known = self._imported.get(id(module))
+        if known is None:
+            known = self._imported[id(module)] = list(imports.bound(module.tree.body))
+        return known
 
     def _before(self, one: imports.Bound, at: Origin) -> bool:
         line = at.module.positions.line
@@ -225,25 +231,33 @@ class Draft:
         self._edits.append(Edit(Span(position, position), text, module.path))
 
 
+# isinstance() is slow on LibCST's nodes, whose classes are abstract: sets of types answer at once.
+_BINDING = frozenset((cst.AssignTarget, cst.AnnAssign, cst.AugAssign, cst.For, cst.NamedExpr))
+_IMPORTING = frozenset((cst.Import, cst.ImportFrom))
+_DEFINING = frozenset((cst.FunctionDef, cst.ClassDef))
+_SCOPES = frozenset((cst.Lambda, cst.ListComp, cst.SetComp, cst.DictComp, cst.GeneratorExp))
+
+
 @lru_cache(maxsize=64)
 def names_bound_in(function: cst.FunctionDef) -> frozenset[str]:
     """The names that are local to a function: parameters and what is assigned in it."""
     params = function.params
     found = {param.name.value for param in (*params.posonly_params, *params.params, *params.kwonly_params)}
     found |= {one.name.value for one in (params.star_arg, params.star_kwarg) if isinstance(one, cst.Param)}
-    stack: list[cst.CSTNode] = list(function.body.body)
+    stack: list[Any] = list(function.body.body)
     while stack:
         node = stack.pop()
-        if isinstance(node, (cst.AssignTarget, cst.AnnAssign, cst.AugAssign, cst.For, cst.NamedExpr)):
-            found |= set(_targets(node.target))
-        elif isinstance(node, cst.AsName):
-            found |= set(_targets(node.name))
-        elif isinstance(node, (cst.Import, cst.ImportFrom)):
-            found |= {one.name for one in imports.bound([cst.SimpleStatementLine([node])])}
-        elif isinstance(node, (cst.FunctionDef, cst.ClassDef)):
+        kind = type(node)
+        if kind in _BINDING:
+            found.update(_targets(node.target))
+        elif kind is cst.AsName:
+            found.update(_targets(node.name))
+        elif kind in _IMPORTING:
+            found.update(one.name for one in imports.bound([cst.SimpleStatementLine([node])]))
+        elif kind in _DEFINING:
             found.add(node.name.value)
             continue
-        elif isinstance(node, (cst.Lambda, cst.ListComp, cst.SetComp, cst.DictComp, cst.GeneratorExp)):
+        elif kind in _SCOPES:
             continue
         stack.extend(children(node))
     return frozenset(found)
@@ -253,12 +267,13 @@ def names_bound_in(function: cst.FunctionDef) -> frozenset[str]:
 def names_in(function: cst.FunctionDef) -> frozenset[str]:
     """Every variable that a function mentions, its own and others; not the names of fields and keywords."""
     found = set(names_bound_in(function))
-    stack: list[cst.CSTNode] = [function]
+    stack: list[Any] = [function]
     while stack:
         node = stack.pop()
-        if isinstance(node, cst.Name):
+        kind = type(node)
+        if kind is cst.Name:
             found.add(node.value)
-        elif isinstance(node, (cst.Attribute, cst.Arg)):
+        elif kind is cst.Attribute or kind is cst.Arg:
             stack.append(node.value)
         else:
             stack.extend(children(node))

@@ -55,9 +55,14 @@ def _import_from(node: cst.ImportFrom) -> Iterator[Bound]:
         yield Bound(given, f"{module}.{name}", node)
 
 
+def leads_to(one: Bound, dotted: str) -> bool:
+    """Whether an import brings ``dotted``, or something that it is a part of."""
+    return dotted == one.dotted or dotted.startswith(f"{one.dotted}.")
+
+
 def spelled(known: Sequence[Bound], dotted: str) -> str | None:
     """``dotted`` as it is written with these imports: ``dist.get_rank`` for ``torch.distributed.get_rank``."""
-    fitting = [one for one in known if dotted == one.dotted or dotted.startswith(f"{one.dotted}.")]
+    fitting = [one for one in known if leads_to(one, dotted)]
     if not fitting:
         return None
     best = max(fitting, key=lambda one: len(one.dotted))

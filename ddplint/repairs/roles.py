@@ -167,7 +167,10 @@ def about(program: Program, facts: FunctionFacts, use: Use, body: Sequence[cst.C
 def _works_on_the_node(facts: FunctionFacts) -> bool:
     if facts.words & _OF_THE_NODE:
         return True
-    lines = split_lines(facts.module.source.text)
+    text = facts.module.source.text
+    if not _NODE_FOLDER.search(text):
+        return False
+    lines = split_lines(text)
     # by statement: the top level of a module is no function that has a place
     spans = [facts.module.positions.span(one) for one in facts.node.body.body if not isinstance(one, _DEFINITIONS)]
     return any(_NODE_FOLDER.search(line) for span in spans for line in lines[span.start.line - 1 : span.end.line])

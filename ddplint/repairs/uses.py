@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import libcst as cst
 
@@ -68,29 +69,31 @@ def spelling(node: cst.CSTNode) -> str:
     return dotted_name(node)
 
 
-def _collect(
-    node: cst.CSTNode, around: tuple[cst.CSTNode, ...], hidden: frozenset[str], found: dict[str, list[Use]]
-) -> None:
+_READ = frozenset((cst.Name, cst.Attribute, cst.Subscript))
+
+
+def _collect(node: Any, around: tuple[cst.CSTNode, ...], hidden: frozenset[str], found: dict[str, list[Use]]) -> None:
     """``hidden`` are names that an inner function has bound for itself."""
-    if isinstance(node, cst.FunctionDef):
-        hidden |= names_bound_in(node)
-    elif isinstance(node, cst.Lambda):
-        hidden |= {param.name.value for param in node.params.params}
-    elif isinstance(node, cst.ImportAlias):
-        return
-    elif isinstance(node, cst.Param):
-        if node.default is not None:
-            _collect(node.default, (node, *around), hidden, found)
-        return
-    elif isinstance(node, cst.AssignTarget):
-        if not spelling(node.target):
-            _collect(node.target, (node, *around), hidden, found)
-        return
-    elif isinstance(node, (cst.Name, cst.Attribute, cst.Subscript)):
+    kind = type(node)  # many times quicker than isinstance(), see draft.py
+    if kind in _READ:
         written = spelling(node)
         if written and _owner(written) not in hidden:
             found.setdefault(written, []).append(Use(node, around))
-    if isinstance(node, (cst.Attribute, cst.Arg)):
+    elif kind is cst.FunctionDef:
+        hidden |= names_bound_in(node)
+    elif kind is cst.Lambda:
+        hidden |= {param.name.value for param in node.params.params}
+    elif kind is cst.ImportAlias:
+        return
+    elif kind is cst.Param:
+        if node.default is not None:
+            _collect(node.default, (node, *around), hidden, found)
+        return
+    elif kind is cst.AssignTarget:
+        if not spelling(node.target):
+            _collect(node.target, (node, *around), hidden, found)
+        return
+    if kind is cst.Attribute or kind is cst.Arg:
         _collect(node.value, (node, *around), hidden, found)
         return
     for child in children(node):
