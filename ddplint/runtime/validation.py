@@ -138,8 +138,10 @@ def _not_launched(topology: Topology, environ: Environ) -> Iterator[Problem]:
 
 def _one_task(topology: Topology, environ: Environ) -> Iterator[Problem]:
     """``srun --pty bash`` is a step of one task: more devices than processes will wait for nobody."""
+    if topology.launcher != slurm.NAME or topology.world_size.value != 1:
+        return
     devices = number(environ, "SLURM_GPUS_ON_NODE") or 0
-    if topology.launcher == slurm.NAME and topology.world_size.value == 1 and devices > 1:
+    if devices > 1:
         yield Problem(
             WARNING,
             f"a Slurm step of one task with {devices} GPUs (SLURM_GPUS_ON_NODE): an interactive shell, perhaps",
@@ -160,10 +162,10 @@ def _uneven(topology: Topology, environ: Environ) -> Iterator[Problem]:
 
 def _agents(topology: Topology, environ: Environ) -> Iterator[Problem]:
     """Tasks that each started a torchrun of their own, more of them than torchrun counts nodes."""
-    tasks, agents = number(environ, slurm.STEP_TASKS), topology.nnodes.value
-    if topology.launcher != torchelastic.NAME or slurm.NAME not in topology.inside or tasks is None or agents is None:
+    if topology.launcher != torchelastic.NAME or slurm.NAME not in topology.inside:
         return
-    if tasks not in (1, agents):
+    tasks, agents = number(environ, slurm.STEP_TASKS), topology.nnodes.value
+    if tasks is not None and agents is not None and tasks not in (1, agents):
         yield Problem(
             ERROR if agents > 1 else WARNING,
             f"{tasks} tasks of a Slurm step ({slurm.STEP_TASKS}) started torchrun for {agents} nodes "

@@ -11,6 +11,7 @@ from ddplint.runtime.conflict import Conflict
 from ddplint.runtime.detection import detect
 from ddplint.runtime.launchers import ORDER
 from ddplint.runtime.topology import DetectionError, Field
+from ddplint.runtime.validation import problems
 
 STEP = recorded.launch("slurm-srun-cyclic")[2]
 TORCH = {"RANK": "2", "LOCAL_RANK": "1", "WORLD_SIZE": "4", "MASTER_ADDR": "node0", "MASTER_PORT": "29500"}
@@ -156,6 +157,7 @@ NAMES = sorted(
 def test_any_environment_is_resolved_or_refused(environ: dict[str, str]) -> None:
     try:
         topology = detect(environ)
+        problems(topology, environ)
     except DetectionError:
         return
     assert topology.launcher in {launcher.name for launcher in ORDER}

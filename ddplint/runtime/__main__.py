@@ -1,0 +1,65 @@
+"""``python -m ddplint.runtime``: who is this process, who says so, and what is wrong with it.
+
+Needs nothing but the standard library, so it runs on a login node too. Exit code 1 when a start would fail.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from ddplint.runtime import recording
+from ddplint.runtime.launchers import BY_NAME
+from ddplint.runtime.launchers.launcher import unreadable
+from ddplint.runtime.report import as_json, as_text, report
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print the report on this process or on a recorded environment."""
+    arguments = parser().parse_args(argv)
+    if arguments.source is None:
+        result = report(os.environ, file_text, arguments.launcher)
+    else:
+        try:
+            text = sys.stdin.read() if arguments.source == "-" else _read(Path(arguments.source))
+        except OSError as error:
+            print(f"cannot read {arguments.source}: {error.strerror}", file=sys.stderr)
+            return 2
+        result = report(recording.parse(text), unreadable, arguments.launcher)
+    output = as_json(result) + "\n" if arguments.output_format == "json" else as_text(result)
+    sys.stdout.write(output)
+    return 1 if result.fails else 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    command = argparse.ArgumentParser(
+        prog="python -m ddplint.runtime",
+        description="Show the rank, world size, hosts and master address of this process, which variable gives each, "
+        "and what is wrong with them.",
+        allow_abbrev=False,
+    )
+    command.add_argument(
+        "--from", dest="source", metavar="FILE", help='a recorded environment (what "env" printed); "-": standard input'
+    )
+    command.add_argument("--launcher", choices=BY_NAME, metavar="NAME", help=f"believe this one: {', '.join(BY_NAME)}")
+    command.add_argument("--output-format", choices=("text", "json"), default="text", help="default: text")
+    return command
+
+
+def file_text(path: str) -> str | None:
+    """The text of a file that a variable names, on this machine."""
+    try:
+        return _read(Path(path))
+    except (OSError, ValueError):
+        return None
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
