@@ -79,6 +79,10 @@ def _started_the_starter(voice: Launcher, winner: Launcher, outer: Topology, inn
         return False
     one_a_node = set(slurm.layout(environ)) == {1}
     differs = outer.rank.value != inner.rank.value or outer.world_size.value != inner.world_size.value
+    # No daemon without a process: fewer processes than daemons means that one of the two is left over from elsewhere.
+    world, daemons = inner.world_size.value, outer.world_size.value
+    if world is not None and daemons is not None and world < daemons:
+        return False
     return voice in (slurm.LAUNCHER, pmi.LAUNCHER) and one_a_node and differs
 
 

@@ -122,6 +122,14 @@ def test_mpirun_in_a_batch_script() -> None:
     assert topology.master_addr.value == "node0"
 
 
+def test_a_job_submitted_from_inside_mpirun() -> None:
+    # sbatch exports the whole environment: the variables of a shell under mpirun come along to every task.
+    stale = {"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "1", "OMPI_COMM_WORLD_LOCAL_RANK": "0"}
+    task = recorded.launch("slurm-srun-N2-tpn1-gpus-per-node4-torchrun-style")[1]
+    with pytest.raises(Conflict, match="openmpi and slurm disagree"):
+        detect({**task, **stale})
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
