@@ -123,7 +123,11 @@ def _typed(draft: Draft, option: Input) -> Fix | None:
     declared = declaration(option)
     if declared is None or declared.call is None or declared.argument("type") is not None:
         return None
-    if option.spec is None or (option.spec.default is not None and option.spec.default.type not in ("int", "none")):
-        return None
+    default = option.spec.default if option.spec is not None else None
+    # argparse converts a default that is a string, too: what the environment says
+    if default is not None and not all(
+        isinstance(leaf, EnvVar) or leaf.type in ("int", "none") for leaf in leaves(default)
+    ):
+        return None  # a string was meant
     draft.append_argument(Origin(declared.module, declared.call), "type=int")
     return draft.fix(Applicability.SAFE, "Declare the option as a number")

@@ -48,6 +48,11 @@ CASES = {
     "number-default": ('print(getenv("RANK", 0) == 0)', 'print(int(getenv("RANK", 0)) == 0)'),
     "text-default": ('print(getenv("RANK", "0") == 0)', 'print(int(getenv("RANK", "0")) == 0)'),
     "empty-default": ('print(getenv("RANK", "") == 0)', 'print(getenv("RANK", "") == "0")'),
+    "local-rank-of-environment": (
+        'parser.add_argument("--local_rank", default=getenv("LOCAL_RANK", 0))\nprint(parser.parse_args().local_rank == 0)',
+        'parser.add_argument("--local_rank", default=getenv("LOCAL_RANK", 0), type=int)\n'
+        "print(parser.parse_args().local_rank == 0)",
+    ),
     "local-rank": (
         'parser.add_argument("--local_rank", default=-1)\nprint(parser.parse_args().local_rank == 0)',
         'parser.add_argument("--local_rank", default=-1, type=int)\nprint(parser.parse_args().local_rank == 0)',
