@@ -49,7 +49,8 @@ CASES = {
     "text-default": ('print(getenv("RANK", "0") == 0)', 'print(int(getenv("RANK", "0")) == 0)'),
     "empty-default": ('print(getenv("RANK", "") == 0)', 'print(getenv("RANK", "") == "0")'),
     "local-rank-of-environment": (
-        'parser.add_argument("--local_rank", default=getenv("LOCAL_RANK", 0))\nprint(parser.parse_args().local_rank == 0)',
+        'parser.add_argument("--local_rank", default=getenv("LOCAL_RANK", 0))\n'
+        "print(parser.parse_args().local_rank == 0)",
         'parser.add_argument("--local_rank", default=getenv("LOCAL_RANK", 0), type=int)\n'
         "print(parser.parse_args().local_rank == 0)",
     ),
