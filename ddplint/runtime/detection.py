@@ -31,17 +31,32 @@ def detect(environ: Environ, read: Read = unreadable, launcher: str | None = Non
     topology = winner.describe(environ, read)
     if winner is not plain.LAUNCHER:
         for voice in _voices(winner, environ):
-            said_there = voice.describe(environ, read)
-            if _started_the_starter(voice, winner, said_there, topology, environ):
-                topology = replace(topology, inside=(*topology.inside, voice.name))
-            elif winner not in AGENTS:
-                if not chosen:
-                    _must_agree(topology, said_there, voice.present(environ))
-                topology = _with_others(topology, said_there)
+            topology = _heard(topology, voice, winner, environ, read, must_agree=not chosen)
         topology = _with_master(_on_one_node(topology), environ)
     if winner in (plain.LAUNCHER, environment.LAUNCHER):
         topology = replace(topology, notes=tuple(_notes(environ)))
     return topology
+
+
+def _heard(
+    topology: Topology, voice: Launcher, winner: Launcher, environ: Environ, read: Read, must_agree: bool
+) -> Topology:
+    """The topology with what one more launcher says: around this process, the same, or a contradiction."""
+    around = replace(topology, inside=(*topology.inside, voice.name))
+    if winner in AGENTS:
+        # The agent has set all that counts; what its own starter says is about the agent.
+        return around if voice in _STARTERS else topology
+    try:
+        second = voice.describe(environ, read)
+    except DetectionError:
+        if must_agree:
+            raise
+        return topology
+    if _is_about_a_daemon(voice, winner, second, topology, environ):
+        return around
+    if must_agree:
+        _must_agree(topology, second, voice.present(environ))
+    return _with_others(topology, second)
 
 
 def _chosen(name: str, environ: Environ) -> Launcher:
@@ -69,21 +84,15 @@ def _voices(winner: Launcher, environ: Environ) -> Iterator[Launcher]:
             yield launcher
 
 
-def _started_the_starter(voice: Launcher, winner: Launcher, outer: Topology, inner: Topology, environ: Environ) -> bool:
-    """Whether what a launcher says is about an agent or a daemon, whose child this process is."""
-    if voice not in _STARTERS:
+def _is_about_a_daemon(voice: Launcher, winner: Launcher, outer: Topology, inner: Topology, environ: Environ) -> bool:
+    """Whether a step is that of mpirun's daemons, one a node, whose children are the processes of the job."""
+    if winner not in DAEMONS or voice not in (slurm.LAUNCHER, pmi.LAUNCHER) or not slurm.LAUNCHER.present(environ):
         return False
-    if winner in AGENTS:
-        return True
-    if winner not in DAEMONS or not slurm.LAUNCHER.present(environ):
-        return False
-    one_a_node = set(slurm.layout(environ)) == {1}
-    differs = outer.rank.value != inner.rank.value or outer.world_size.value != inner.world_size.value
     # No daemon without a process: fewer processes than daemons means that one of the two is left over from elsewhere.
     world, daemons = inner.world_size.value, outer.world_size.value
     if world is not None and daemons is not None and world < daemons:
         return False
-    return voice in (slurm.LAUNCHER, pmi.LAUNCHER) and one_a_node and differs
+    return set(slurm.layout(environ)) == {1} and (outer.rank.value != inner.rank.value or daemons != world)
 
 
 def _must_agree(first: Topology, second: Topology, both_can_win: bool) -> None:

@@ -115,6 +115,14 @@ def test_torchrun_overwrote_what_stood_there() -> None:
     assert topology.inside == ("slurm", "pmi")
 
 
+def test_what_does_not_count_need_not_be_readable() -> None:
+    worker = recorded.launch("slurm-sbatch-torchrun")[3]
+    assert detect({**worker, "SLURM_STEP_NODELIST": "(null"}).rank.value == 3
+    assert detect({**STEP, "RANK": "two", "WORLD_SIZE": "4"}, launcher="slurm").rank.value == 2
+    with pytest.raises(DetectionError, match="RANK='two'"):
+        detect({**STEP, "RANK": "two", "WORLD_SIZE": "4"})
+
+
 def test_mpirun_in_a_batch_script() -> None:
     script = recorded.launch("slurm-sbatch-direct-batchscript")[0]
     topology = detect({**script, **recorded.launch("openmpi-netns-2x2")[3]})
