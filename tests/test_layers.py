@@ -33,6 +33,8 @@ FLOORS = (
 FLOOR = {room: number for number, floor in enumerate(FLOORS) for room in floor}
 # They stand outside the house: nothing in it imports them, and they import nothing of it but the version.
 APART = ("runtime",)
+# These commands are the runtime's own: their files hand over to it and to nothing else.
+RUNTIME_COMMANDS = ("cli/env.py",)
 # The parser is for the program model and the repairs, rich for what people look at.
 HEAVY = {"libcst": {"program", "repairs"}, "rich": {"reporters", "cli"}, "torch": {"runtime"}}
 
@@ -83,6 +85,9 @@ def test_imports_point_downwards(path: Path) -> None:
     here = room(path)
     for there, line, typing_only in imported_rooms(path):
         place = f"{path}:{line}: {here} imports {there}"
+        if path.relative_to(PACKAGE).as_posix() in RUNTIME_COMMANDS:
+            assert there in ("cli", *APART), f"{place}: it is a command of the runtime"
+            continue
         if here in APART or there in APART:
             assert here == there or there == "__init__", f"{place}: {APART} stands apart"
             continue

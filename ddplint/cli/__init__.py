@@ -11,7 +11,7 @@ from ddplint import __version__
 
 ISSUES = "https://github.com/ddplint/ddplint/issues"
 
-COMMANDS = ("check", "rule", "ranks", "config", "completion")
+COMMANDS = ("check", "rule", "ranks", "env", "config", "completion")
 
 # Written by hand, so that it fits a screen of 24 lines; `ddplint check --help` has everything.
 HELP = """\
@@ -24,6 +24,7 @@ commands:
   check PATH ...            lint files and folders ("-": standard input)
   rule [RULE]               explain a rule; without one, list them all
   ranks SCRIPT              the rank, device, ... that every process would get
+  env                       the rank of this process, and who says so
   config                    the settings, and where each of them comes from
 
 options of check, those most used:
@@ -32,7 +33,6 @@ options of check, those most used:
   --fail-on SEVERITY        exit 1 from here on: error, warning (default), note
   --exit-zero               exit 0 whatever is found
   --fix, --diff             repair, or show how; more with --unsafe-fixes
-  --statistics              count the findings of each rule
   -q, -v                    say less, say more
 
   --version, --help

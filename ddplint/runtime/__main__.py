@@ -19,17 +19,25 @@ from ddplint.runtime.report import as_json, as_text, report
 def main(argv: list[str] | None = None) -> int:
     """Print the report on this process or on a recorded environment."""
     arguments = parser().parse_args(argv)
-    if arguments.source is None:
-        result = report(os.environ, file_text, arguments.launcher)
+    try:
+        return show(arguments.source, arguments.launcher, arguments.output_format)
+    except OSError as error:
+        print(f"cannot read {arguments.source}: {error.strerror}", file=sys.stderr)
+        return 2
+
+
+def show(source: str | None, launcher: str | None, output_format: str) -> int:
+    """Print the report on this process (``source`` None) or on a recorded environment, and return the exit code.
+
+    Raises:
+        OSError: the recorded environment cannot be read.
+    """
+    if source is None:
+        result = report(os.environ, file_text, launcher)
     else:
-        try:
-            text = sys.stdin.read() if arguments.source == "-" else _read(Path(arguments.source))
-        except OSError as error:
-            print(f"cannot read {arguments.source}: {error.strerror}", file=sys.stderr)
-            return 2
-        result = report(recording.parse(text), unreadable, arguments.launcher)
-    output = as_json(result) + "\n" if arguments.output_format == "json" else as_text(result)
-    sys.stdout.write(output)
+        text = sys.stdin.read() if source == "-" else _read(Path(source))
+        result = report(recording.parse(text), unreadable, launcher)
+    sys.stdout.write(as_json(result) + "\n" if output_format == "json" else as_text(result))
     return 1 if result.fails else 0
 
 
@@ -41,12 +49,17 @@ def parser() -> argparse.ArgumentParser:
         "and what is wrong with them.",
         allow_abbrev=False,
     )
+    add_arguments(command)
+    return command
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """The options, which are those of ``ddplint env`` too."""
     command.add_argument(
         "--from", dest="source", metavar="FILE", help='a recorded environment (what "env" printed); "-": standard input'
     )
     command.add_argument("--launcher", choices=BY_NAME, metavar="NAME", help=f"believe this one: {', '.join(BY_NAME)}")
     command.add_argument("--output-format", choices=("text", "json"), default="text", help="default: text")
-    return command
 
 
 def file_text(path: str) -> str | None:
