@@ -91,9 +91,18 @@ class Afterwards:
             known = below.frame.names.get(name)
             written = spelling(arg.value)
             if known is not None and known.id in wanted and written and written not in own:
+                self._refuse_early(level, written, [call, *self.formula, *later])
                 for use in uses_in(later, written):
                     place = Origin(level.facts.module, use.node)
                     self.draft.replace(place, f"{self.draft.name(place, 'torch.distributed.get_world_size')}()")
+
+    def _refuse_early(self, level: Level, name: str, allowed: Sequence[cst.CSTNode]) -> None:
+        """Nothing above the start may read a size that means all nodes only from there on, unless for a device."""
+        for use in uses_in(level.body, name):
+            if holds_any(allowed, use.node):
+                continue
+            if about(self.draft.program, level.facts, use, level.body) is not Kind.LOCAL:
+                raise NoPlaceError(f"{level.facts.qualified}() reads {name} before the process group starts")
 
     def _ask_in(self, facts: FunctionFacts, name: str, inside: Sequence[cst.CSTNode]) -> None:
         """A function that needs both: it keeps the local rank it is given, and asks for the global one."""

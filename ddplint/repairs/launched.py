@@ -20,8 +20,9 @@ from ddplint.program.values import Choice, Const, EnvVar, Input, Op, Origin, Val
 from ddplint.repairs import job
 from ddplint.repairs.declarations import declaration
 from ddplint.repairs.draft import Draft, NoPlaceError, names_in
-from ddplint.repairs.roles import Roles, merged, not_assigned, roles
-from ddplint.repairs.way import Level, everything_in, first_statement
+from ddplint.repairs.roles import Roles, merged, not_assigned, only_called_from, roles
+from ddplint.repairs.uses import Use
+from ddplint.repairs.way import Level, everything_in, first_statement, statements_after
 
 
 def repair(draft: Draft, group: Group, rank_is_wrong: bool, world_is_wrong: bool) -> None:
@@ -48,6 +49,7 @@ class _Rank:
         read = _variable(self.rank)
         owner = launchers.owner(read.name) if read is not None else None
         self.replaced: set[int] = set()
+        self.after: list[cst.CSTNode] = []  # statements that run when the process group has been started
         self.launcher: Launcher = owner or scenario.launcher or launchers.TORCHRUN
 
     def write(self) -> None:
@@ -71,6 +73,10 @@ class _Rank:
             if assigned is not None and _holds_read(assigned, read):
                 _rename(self.draft, read, launchers.name_of(self.launcher, Role.RANK))
                 return
+        ways = [*(level.frame.call for level in levels[1:]), Origin(self.group.event.module, self.group.event.node)]
+        for level, way in zip(levels, ways, strict=True):
+            later = statements_after(level.body, way.node) if way is not None else None
+            self.after += later[1] if later is not None else ()
         done: set[int] = set()
         for level in split:
             assert level.index is not None
@@ -110,7 +116,19 @@ class _Rank:
                 for _, target, name in read.passed:
                     self._split(target, name, roles(self.draft.program, target, name, (self.given.node,)), done)
         for _, target, name in found.passed:
-            self._split(target, name, roles(self.draft.program, target, name, (self.given.node,)), done)
+            inner = roles(self.draft.program, target, name, (self.given.node,))
+            if inner.here and not inner.attributes and only_called_from(self.draft.program, target, self.after):
+                self._ask(target, inner.here)  # whatever started the process
+                inner.here = []
+            self._split(target, name, inner, done)
+
+    def _ask(self, facts: FunctionFacts, uses: Sequence[Use]) -> None:
+        """A function that runs after the start of the process group asks it."""
+        for use in uses:
+            if id(use.node) not in self.replaced:
+                self.replaced.add(id(use.node))
+                place = Origin(facts.module, use.node)
+                self.draft.replace(place, f"{self.draft.name(place, 'torch.distributed.get_rank')}()")
 
     def _write_split(self, facts: FunctionFacts, index: str, found: Roles) -> None:
         if len(found.here) == 1 and any(

@@ -125,7 +125,9 @@ def _follow(
         inners = [roles(program, method, name, forced, seen=seen) for method in facts.cls.methods.values()]
         found.attributes.append(name)
     else:
-        inners = [roles(program, facts, name, forced, names, sizes, seen)]
+        nested = next((node for node in use.around if isinstance(node, cst.FunctionDef)), None)
+        holder = facts.module.functions.get(id(nested), facts) if nested is not None else facts
+        inners = [roles(program, holder, name, forced, names, sizes, seen)]
     whole_job, device = any(one.whole_job for one in inners), any(one.device for one in inners)
     # others may take `args.local_rank` for what it says
     device |= re.split(r"[.\[]", name)[-1].strip('"]') in DEVICE_WORDS
@@ -152,6 +154,8 @@ def about(program: Program, facts: FunctionFacts, use: Use, body: Sequence[cst.C
     target = _result(use)
     if target is None:
         return Kind.UNKNOWN
+    nested = next((node for node in use.around if isinstance(node, cst.FunctionDef)), None)
+    body = body if nested is None else nested.body.body
     kinds: set[Kind] = set()
     for one in uses_in(body, target):
         kinds.add(kind(one, [callees.dotted(facts.module, call, facts.node) for call in calls_around(one)]))

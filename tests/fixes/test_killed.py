@@ -30,7 +30,12 @@ def new(number: int) -> bytes:
 
 def start() -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "ddplint", "--fix", "--isolated", "--quiet", "."]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=_hear_ctrl_c)
+
+
+def _hear_ctrl_c() -> None:
+    """A job in the background of a shell is started deaf to it, and hands that on."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def reset() -> None:
