@@ -25,9 +25,8 @@ class Fault(enum.Enum):
 
 def plain_input(value: Value) -> Input | None:
     """The option that a value is, once conversions are taken off."""
-    while isinstance(value, Op) and value.name in ("int", "str"):
-        value = value.args[0]
-    return value if isinstance(value, Input) else None
+    core = unconverted(value)
+    return core if isinstance(core, Input) else None
 
 
 def _compared(program: Program, option: Input) -> bool:
@@ -81,9 +80,9 @@ def rank_is_global(group: Group) -> bool:
     value = group.world_size
     if value is None or isinstance(value, Const) or plain_input(value) is not None:
         return False
-    if group.rank is None or group.rank_failure is not None or isinstance(_strip(group.rank), Input):
+    if group.rank is None or group.rank_failure is not None or isinstance(unconverted(group.rank), Input):
         return False
-    if isinstance(_strip(group.rank), Op):
+    if isinstance(unconverted(group.rank), Op):
         return True  # a formula: something tells the nodes apart in it
     # anything else must be known to be right: a bare parameter is not wrong, but it says nothing
     return any(
@@ -92,7 +91,8 @@ def rank_is_global(group: Group) -> bool:
     )
 
 
-def _strip(value: Value) -> Value:
+def unconverted(value: Value) -> Value:
+    """What a value is before ``int()`` and ``str()`` made a number or a text of it."""
     while isinstance(value, Op) and value.name in ("int", "str"):
         value = value.args[0]
     return value
@@ -104,7 +104,7 @@ def made_at(program: Program, group: Group, fault: Fault, value: Value) -> Origi
         typed = plain_input(value)
         if typed is not None and typed.spec is not None:
             return typed.spec.origin
-    core = _strip(value)
+    core = unconverted(value)
     if core.origin is not None and not isinstance(core, Choice):
         return core.origin
     return program.written_at(group, "world_size", "WORLD_SIZE")

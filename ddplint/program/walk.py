@@ -49,6 +49,17 @@ def children(node: cst.CSTNode) -> list[cst.CSTNode]:
     return found
 
 
+def everything_in(root: cst.CSTNode) -> list[cst.CSTNode]:
+    """``root`` and all nodes of code in it."""
+    found: list[cst.CSTNode] = []
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        found.append(node)
+        stack.extend(children(node))
+    return found
+
+
 _NOT_CODE = frozenset((type(None), cst.MaybeSentinel, str, bool))
 
 _Handler = Callable[[cst.CSTNode], object]

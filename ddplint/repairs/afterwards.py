@@ -12,11 +12,12 @@ import libcst as cst
 
 from ddplint.program.module import FunctionFacts
 from ddplint.program.values import Origin, Value
+from ddplint.program.walk import everything_in
 from ddplint.repairs import job
-from ddplint.repairs.draft import NoPlaceError, names_in
+from ddplint.repairs.draft import Draft, NoPlaceError, names_in
 from ddplint.repairs.roles import about, arguments, only_called_from, roles
 from ddplint.repairs.uses import Kind, Use, assigned_to, is_logged, spelling, uses_in
-from ddplint.repairs.way import Level, Way, everything_in, holds, holds_any, statements_after
+from ddplint.repairs.way import Level, Way, holds, holds_any, statements_after
 
 
 class Afterwards:
@@ -70,12 +71,7 @@ class Afterwards:
                 self.draft.replace(Origin(module, use.node), name)
         names = list(job.held(level.frame, *self.sizes))
         for name in names:
-            for use in uses_in(level.body, name):
-                # a field that keeps the size is repaired where it is read
-                kept = isinstance(assigned_to(use), cst.Attribute)
-                read_early = not (kept or id(use.node) in below or holds_any([call, *self.formula], use.node))
-                if read_early and about(self.draft.program, level.facts, use, level.body) is not Kind.LOCAL:
-                    raise NoPlaceError(f"{level.facts.qualified}() reads {name} before the process group starts")
+            self._refuse_early(level, name, [call, *self.formula, *later])
         carried = [name for name in names if uses_in(later, name)]
         if carried:
             size = f"{self.draft.name(place, 'torch.distributed.get_world_size')}()"
@@ -99,7 +95,8 @@ class Afterwards:
     def _refuse_early(self, level: Level, name: str, allowed: Sequence[cst.CSTNode]) -> None:
         """Nothing above the start may read a size that means all nodes only from there on, unless for a device."""
         for use in uses_in(level.body, name):
-            if holds_any(allowed, use.node):
+            # a field that keeps the size is repaired where it is read
+            if holds_any(allowed, use.node) or isinstance(assigned_to(use), cst.Attribute):
                 continue
             if about(self.draft.program, level.facts, use, level.body) is not Kind.LOCAL:
                 raise NoPlaceError(f"{level.facts.qualified}() reads {name} before the process group starts")
@@ -109,18 +106,20 @@ class Afterwards:
         if not only_called_from(self.draft.program, facts, inside):
             raise NoPlaceError(f"{facts.qualified}() guards with a local rank, and may run without a process group")
         found = roles(self.draft.program, facts, name)
-        self._ask(facts, found.here)
+        ask_rank(self.draft, facts, found.here)
         for attribute in found.attributes:
             assert facts.cls is not None
             for method in facts.cls.methods.values():
                 read = roles(self.draft.program, method, attribute)
-                self._ask(method, read.here)
+                ask_rank(self.draft, method, read.here)
                 for _, target, inner in read.passed:
                     self._ask_in(target, inner, [*inside, *(one.node for one in facts.cls.methods.values())])
         for _, target, inner in found.passed:
             self._ask_in(target, inner, [*inside, facts.node])
 
-    def _ask(self, facts: FunctionFacts, uses: Sequence[Use]) -> None:
-        for use in uses:
-            place = Origin(facts.module, use.node)
-            self.draft.replace(place, f"{self.draft.name(place, 'torch.distributed.get_rank')}()")
+
+def ask_rank(draft: Draft, facts: FunctionFacts, uses: Sequence[Use]) -> None:
+    """Let a function that runs after the start of the process group ask for the global rank at these places."""
+    for use in uses:
+        place = Origin(facts.module, use.node)
+        draft.replace(place, f"{draft.name(place, 'torch.distributed.get_rank')}()")

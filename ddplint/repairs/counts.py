@@ -16,7 +16,7 @@ from ddplint.program.typed import replace
 from ddplint.program.values import Const, Op, Origin, Value, walk
 from ddplint.repairs import job, topology
 from ddplint.repairs.draft import Draft, NoPlaceError
-from ddplint.repairs.launched import top_level
+from ddplint.repairs.way import top_level
 
 
 def started(program: Program, group: Group) -> Fix | None:

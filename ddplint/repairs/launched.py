@@ -7,22 +7,23 @@ variable that is read changes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import libcst as cst
 
 from ddplint.program import launchers
 from ddplint.program.group import Group
 from ddplint.program.launchers import Launcher, Role
-from ddplint.program.module import FunctionFacts, Module
-from ddplint.program.sizes import made_at, plain_input, world_size_fault
-from ddplint.program.values import Choice, Const, EnvVar, Input, Op, Origin, Value
+from ddplint.program.module import FunctionFacts
+from ddplint.program.sizes import made_at, plain_input, unconverted, world_size_fault
+from ddplint.program.values import Choice, Const, EnvVar, Input, Origin, Value
+from ddplint.program.walk import everything_in
 from ddplint.repairs import job
+from ddplint.repairs.afterwards import ask_rank
 from ddplint.repairs.declarations import declaration
 from ddplint.repairs.draft import Draft, NoPlaceError, names_in
 from ddplint.repairs.roles import Roles, merged, not_assigned, only_called_from, roles
-from ddplint.repairs.uses import Use
-from ddplint.repairs.way import Level, everything_in, first_statement, statements_after
+from ddplint.repairs.way import Level, first_statement, statements_after, top_level, where_both_are_known
 
 
 def repair(draft: Draft, group: Group, rank_is_wrong: bool, world_is_wrong: bool) -> None:
@@ -63,7 +64,7 @@ class _Rank:
         if read is not None and (direct or (not device and (branch or other_role))):
             _rename(self.draft, read, launchers.name_of(self.launcher, Role.RANK))
             return
-        at = next((at for at, level in enumerate(levels) if self._is_enough(levels, at)), len(levels) - 1)
+        at = where_both_are_known(levels)
         split = [level for level in levels[: at + 1] if level.index is not None and _is_split(level.roles)]
         if not split:
             self.draft.replace(self.given, self._code(self.given, self._old()))
@@ -92,11 +93,6 @@ class _Rank:
             found = [roles(self.draft.program, facts, name, (self.given.node,), frame.names, sizes) for name in names]
             yield Level(frame, facts, names[0] if names else None, merged(names, found))
 
-    @staticmethod
-    def _is_enough(levels: Sequence[Level], at: int) -> bool:
-        below = levels[at + 1] if at + 1 < len(levels) else None
-        return levels[at].index is not None and below is not None and below.index is not None and not below.roles.device
-
     def _split(self, facts: FunctionFacts, index: str, found: Roles, done: set[int]) -> None:
         """A second name beside the local rank, for the uses that mean the whole job."""
         if id(facts.node) in done:
@@ -118,17 +114,10 @@ class _Rank:
         for _, target, name in found.passed:
             inner = roles(self.draft.program, target, name, (self.given.node,))
             if inner.here and not inner.attributes and only_called_from(self.draft.program, target, self.after):
-                self._ask(target, inner.here)  # whatever started the process
+                ask_rank(self.draft, target, [use for use in inner.here if id(use.node) not in self.replaced])
+                self.replaced |= {id(use.node) for use in inner.here}
                 inner.here = []
             self._split(target, name, inner, done)
-
-    def _ask(self, facts: FunctionFacts, uses: Sequence[Use]) -> None:
-        """A function that runs after the start of the process group asks it."""
-        for use in uses:
-            if id(use.node) not in self.replaced:
-                self.replaced.add(id(use.node))
-                place = Origin(facts.module, use.node)
-                self.draft.replace(place, f"{self.draft.name(place, 'torch.distributed.get_rank')}()")
 
     def _write_split(self, facts: FunctionFacts, index: str, found: Roles) -> None:
         if len(found.here) == 1 and any(
@@ -159,12 +148,13 @@ class _Rank:
         name = launchers.name_of(self.launcher, Role.RANK)
         if old is None or self._required():
             return f'int({environ}["{name}"])'
-        default = _default(self.rank) or _default(self.group.rank)
+        default = _default(self.rank) or (_default(self.group.rank) if self.group.rank is not None else None)
         return f'int({environ}.get("{name}", {default or old}))'
 
     def _required(self) -> bool:
         """Whether the process ends anyway where the launcher says nothing."""
-        return isinstance(_strip(self.rank), EnvVar) and not _has_default(self.group.rank)
+        has_default = self.group.rank is not None and isinstance(unconverted(self.group.rank), Choice)
+        return isinstance(unconverted(self.rank), EnvVar) and not has_default
 
     def _old(self) -> str | None:
         text = self.draft.text(self.given)
@@ -229,43 +219,24 @@ def _write_default(draft: Draft, option: Input, name: str) -> None:
         raise NoPlaceError("the option has no default")
 
 
-def top_level(module: Module) -> FunctionFacts:
-    """The top level of a module in the form of a function, made of the same statements."""
-    node = cst.FunctionDef(
-        name=cst.Name("module"), params=cst.Parameters(), body=cst.IndentedBlock(body=list(module.tree.body))
-    )
-    return FunctionFacts(module, node, "module", None, None)
-
-
-def _strip(value: Value | None) -> Value | None:
-    while isinstance(value, Op) and value.name in ("int", "str"):
-        value = value.args[0]
-    return value
-
-
 def _variable(value: Value) -> EnvVar | None:
     """The variable that a value is, or is by default."""
-    core = _strip(value)
+    core = unconverted(value)
     if isinstance(core, Choice):
-        core = _strip(core.then) if isinstance(_strip(core.other), Const) else core
+        core = unconverted(core.then) if isinstance(unconverted(core.other), Const) else core
     return core if isinstance(core, EnvVar) else None
 
 
-def _default(value: Value | None) -> str | None:
+def _default(value: Value) -> str | None:
     """The literal that stands in for a variable that is not set."""
-    core = _strip(value)
-    other = _strip(core.other) if isinstance(core, Choice) else None
-    if isinstance(other, Const) and _variable(core) is not None:  # type: ignore[arg-type]
+    core = unconverted(value)
+    other = unconverted(core.other) if isinstance(core, Choice) else None
+    if isinstance(other, Const) and _variable(core) is not None:
         try:
             return str(int(str(other.value)))
         except ValueError:
             return None
     return None
-
-
-def _has_default(value: Value | None) -> bool:
-    core = _strip(value)
-    return isinstance(core, Choice)
 
 
 def _rename(draft: Draft, read: EnvVar, name: str) -> None:

@@ -12,7 +12,7 @@ from ddplint.program import Program
 from ddplint.program.imports import dotted_name
 from ddplint.program.module import FunctionFacts, Module
 from ddplint.program.values import Value
-from ddplint.program.walk import children
+from ddplint.program.walk import children, everything_in
 from ddplint.repairs import callees
 from ddplint.repairs.uses import (
     DEVICE_WORDS,
@@ -37,9 +37,10 @@ _NODE_FOLDER = re.compile(r"""["'](/tmp|/scratch|/local|/dev/shm)\b|TMPDIR""")
 
 @dataclass(slots=True)
 class Roles:
-    """Where a value is used as a global rank, in the function itself (``here``) and whether it is both or either.
+    """Where a value is used as a global rank in the function itself (``here``), and what else becomes of it.
 
-    ``passed`` are the calls that hand it to functions which use it both ways, or only for devices.
+    ``passed`` are the calls that hand it to functions which use it both ways, ``attributes`` fields of ``self`` that
+    keep it. ``whole_job`` and ``device`` say what it is used for, here and wherever it goes.
     """
 
     here: list[Use] = field(default_factory=list)
@@ -200,7 +201,9 @@ def arguments(call: cst.CSTNode, facts: FunctionFacts) -> Iterator[tuple[cst.Arg
 
 def not_assigned(facts: FunctionFacts, names: Sequence[str]) -> list[str]:
     """The first name, and those that the function does not give the value itself: such aliases are followed."""
-    targets = {spelling(node.targets[0].target) for node in _below(facts.node.body) if isinstance(node, cst.Assign)}
+    targets = {
+        spelling(node.targets[0].target) for node in everything_in(facts.node.body) if isinstance(node, cst.Assign)
+    }
     return [name for position, name in enumerate(names) if position == 0 or name not in targets]
 
 
@@ -249,7 +252,7 @@ def only_called_from(program: Program, facts: FunctionFacts, inside: Sequence[cs
         init = facts.cls.methods.get("__init__")
         return init is not None and only_called_from(program, init, inside)
     name = facts.cls.name if facts.cls is not None else facts.name
-    allowed = {id(node) for root in inside for node in _below(root)}
+    allowed = {id(node) for root in inside for node in everything_in(root)}
     return all(
         id(node) in allowed
         for module in program.modules
@@ -275,11 +278,3 @@ def _mentions(program: Program, module: Module, name: str) -> Iterator[cst.Name]
             stack.append(node.value)
         elif not isinstance(node, (cst.Import, cst.ImportFrom)):
             stack.extend(children(node))
-
-
-def _below(root: cst.CSTNode) -> Iterator[cst.CSTNode]:
-    stack = [root]
-    while stack:
-        node = stack.pop()
-        yield node
-        stack.extend(children(node))

@@ -21,13 +21,14 @@ import libcst as cst
 from ddplint.program.group import Group
 from ddplint.program.imports import dotted_name
 from ddplint.program.values import Const, Op, Origin, Value, walk
+from ddplint.program.walk import everything_in
 from ddplint.repairs import job
 from ddplint.repairs.afterwards import Afterwards
 from ddplint.repairs.draft import Draft, NoPlaceError, names_bound_in, names_in
 from ddplint.repairs.refusals import names_a_device, refuse_what_stays_on_the_node
 from ddplint.repairs.roles import merged, not_assigned, roles
 from ddplint.repairs.uses import Use, uses_in
-from ddplint.repairs.way import Level, Way, everything_in, first_statement, holds_any
+from ddplint.repairs.way import Level, Way, first_statement, holds_any, where_both_are_known
 from ddplint.repairs.world_size import WorldSize, owner_of
 
 
@@ -72,16 +73,7 @@ def _worker(draft: Draft, group: Group, world_is_wrong: bool) -> _Worker:
     if not levels:
         raise NoPlaceError("the worker is not known")
     refuse_what_stays_on_the_node(draft, group, levels)
-    return _Worker(Way(draft, group, levels, _where_both_are_known(levels)), world_is_wrong, given)
-
-
-def _where_both_are_known(levels: Sequence[Level]) -> int:
-    """The outermost function from which on only the global rank is handed down to the process group."""
-    for at, _ in enumerate(levels[:-1]):
-        below = levels[at + 1]
-        if levels[at].index is not None and below.index is not None and not below.roles.device:
-            return at
-    return len(levels) - 1
+    return _Worker(Way(draft, group, levels, where_both_are_known(levels)), world_is_wrong, given)
 
 
 class _Worker:

@@ -9,9 +9,9 @@ import libcst as cst
 
 from ddplint.program.events import Frame
 from ddplint.program.group import Group
-from ddplint.program.module import FunctionFacts
+from ddplint.program.module import FunctionFacts, Module
 from ddplint.program.values import Origin
-from ddplint.program.walk import children
+from ddplint.program.walk import everything_in
 from ddplint.repairs.draft import Draft, NoPlaceError
 from ddplint.repairs.roles import Roles
 
@@ -80,17 +80,6 @@ def holds_any(roots: Sequence[cst.CSTNode], node: cst.CSTNode) -> bool:
     return any(holds(root, {id(node)}) for root in roots)
 
 
-def everything_in(root: cst.CSTNode) -> list[cst.CSTNode]:
-    """``root`` and all nodes of code in it."""
-    found: list[cst.CSTNode] = []
-    stack = [root]
-    while stack:
-        node = stack.pop()
-        found.append(node)
-        stack.extend(children(node))
-    return found
-
-
 def first_statement(body: Sequence[cst.CSTNode], nodes: Sequence[cst.CSTNode]) -> cst.CSTNode:
     """The first statement with one of the nodes in it, in the innermost block that holds all of them."""
     wanted = {id(node) for node in nodes}
@@ -110,3 +99,19 @@ def _only_block(statement: cst.CSTNode, wanted: set[int]) -> Sequence[cst.CSTNod
         return None
     below = {id(node) for node in everything_in(statement.body)}
     return statement.body.body if wanted <= below else None
+
+
+def where_both_are_known(levels: Sequence[Level]) -> int:
+    """The outermost function from which on only the global rank is handed down to the process group."""
+    for at, below in enumerate(levels[1:]):
+        if levels[at].index is not None and below.index is not None and not below.roles.device:
+            return at
+    return len(levels) - 1
+
+
+def top_level(module: Module) -> FunctionFacts:
+    """The top level of a module in the form of a function, made of the same statements."""
+    node = cst.FunctionDef(
+        name=cst.Name("module"), params=cst.Parameters(), body=cst.IndentedBlock(body=list(module.tree.body))
+    )
+    return FunctionFacts(module, node, "module", None, None)

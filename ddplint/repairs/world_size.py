@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import libcst as cst
 
 from ddplint.program.values import Origin, Value
-from ddplint.program.walk import children
+from ddplint.program.walk import children, everything_in
 from ddplint.repairs import job
 from ddplint.repairs.draft import NoPlaceError, names_bound_in
 from ddplint.repairs.roles import about, arguments
 from ddplint.repairs.uses import Kind, replica_counts, spelling, uses_in
-from ddplint.repairs.way import Way, everything_in
+from ddplint.repairs.way import Way
 
 # A name that says it counts one node.
 _OF_ONE_NODE = re.compile(r"per_?node|local|gpu|device", re.I)
