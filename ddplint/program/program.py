@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from ddplint.program.events import Event
 from ddplint.program.evidence import Evidence
 from ddplint.program.group import Group
 from ddplint.program.module import Module
-from ddplint.program.values import Input, Origin
+from ddplint.program.values import Input, Origin, Value
 
 if TYPE_CHECKING:
     from ddplint.program.project import Project
@@ -129,6 +129,14 @@ class Program:
         except Exception:
             # What breaks the model has been reported by the rules.
             return True
+
+    def top_names(self, module: Module) -> Mapping[object, Value]:
+        """The names of an executed module as its top level left them."""
+        for run in self.runs:
+            scope = run.modules.get(id(module))
+            if scope is not None:
+                return scope.names
+        return {}
 
     @cached_property
     def evidence(self) -> Evidence:

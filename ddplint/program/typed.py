@@ -14,7 +14,7 @@ from ddplint.program.sizes import has_fallback, inputs
 from ddplint.program.topology import Topology, Typed
 from ddplint.program.values import Choice, Const, Input, Op, Origin, Value, walk
 
-_NODE_RANK = re.compile(r"^(node|machine|host)_?(rank|id|index)$|^nr$", re.I)
+NODE_RANK = re.compile(r"^(node|machine|host)_?(rank|id|index)$|^nr$", re.I)
 _PLACES = (Role.RANK, Role.NODE_RANK, Role.LOCAL_RANK)
 
 
@@ -39,7 +39,7 @@ def node_ranks(program: Program) -> Iterator[tuple[Input, Origin, str]]:
         if (
             option.id not in seen
             and option.spec is not None
-            and _NODE_RANK.match(option.name)
+            and NODE_RANK.match(option.name)
             and not has_fallback(option)
         ):
             seen.add(option.id)

@@ -30,7 +30,7 @@ def project_function(
         owner = dotted_name(call.func.value)
         if owner == "self" and cls is not None:
             return cls.methods.get(call.func.attr.value)
-        value = _module_name(program, module, owner)
+        value = program.top_names(module).get(owner)
         if isinstance(value, ModuleValue) and value.file.module is not None:
             return _by_name(program, value.file.module, call.func.attr.value)
     return None
@@ -38,11 +38,11 @@ def project_function(
 
 def is_module(program: Program, module: Module, name: str) -> bool:
     """Whether a name of a module is another module of the project."""
-    return isinstance(_module_name(program, module, name), ModuleValue)
+    return isinstance(program.top_names(module).get(name), ModuleValue)
 
 
 def _by_name(program: Program, module: Module, name: str) -> FunctionFacts | None:
-    value = _module_name(program, module, name)
+    value = program.top_names(module).get(name)
     if isinstance(value, Imported):
         found = value.file.module
         return _by_name(program, found, value.name) if found is not None and found is not module else None
@@ -61,15 +61,6 @@ def _defined(module: Module, name: str) -> FunctionFacts | None:
                 return module.functions.get(id(statement))
             cls = module.classes.get(id(statement))
             return cls.methods.get("__init__") if cls is not None else None
-    return None
-
-
-def _module_name(program: Program, module: Module, name: str) -> Value | None:
-    """A name of a module as its top level left it."""
-    for run in program.runs:
-        scope = run.modules.get(id(module))
-        if scope is not None and name in scope.names:
-            return scope.names[name]
     return None
 
 

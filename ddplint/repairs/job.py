@@ -11,12 +11,12 @@ from ddplint.program import Program, launchers
 from ddplint.program.events import Frame, Spawn
 from ddplint.program.judge import sources
 from ddplint.program.module import FunctionFacts, Module
+from ddplint.program.typed import NODE_RANK
 from ddplint.program.values import Const, External, Object, Op, Origin, Symbol, Value
 from ddplint.program.walk import children
 from ddplint.repairs.draft import Draft
 
 NNODES = re.compile(r"^(n|num_?|n_)?(nodes?|machines|hosts)$|^nnodes$", re.I)
-_NODE_RANK = re.compile(r"^(node|machine|host)_?(rank|id|index)$|^nr$", re.I)
 
 
 def held(frame: Frame, *values: Value, facts: FunctionFacts | None = None, at: Origin | None = None) -> Iterator[str]:
@@ -106,7 +106,7 @@ def nnodes(draft: Draft, frame: Frame, at: Origin) -> str:
 
 def node_rank(draft: Draft, frame: Frame, at: Origin) -> str:
     """Which node this is: the script's own option or constant, else NODE_RANK, else the first."""
-    return _own(draft, frame, _NODE_RANK, launchers.Role.NODE_RANK, at) or _environment(
+    return _own(draft, frame, NODE_RANK, launchers.Role.NODE_RANK, at) or _environment(
         draft, at, ["NODE_RANK"], ["SLURM_NODEID"], 0
     )
 
@@ -148,21 +148,24 @@ def _module_names(program: Program, frame: Frame) -> Iterator[tuple[str, Value]]
         for target in small.targets
         if isinstance(target.target, cst.Name)
     }
-    for run in program.runs:
-        scope = run.modules.get(id(frame.module))
-        if scope is not None:
-            yield from ((name, value) for name, value in scope.names.items() if isinstance(name, str) and name in bound)
-            return
+    names = program.top_names(frame.module)
+    yield from ((name, value) for name, value in names.items() if isinstance(name, str) and name in bound)
 
 
 def _environment(draft: Draft, at: Origin, names: list[str], slurm: list[str], default: int) -> str:
     """``int(os.environ.get("NODE_RANK", 0))``; Slurm's own variable comes second where the project knows Slurm."""
     environ = draft.name(at, "os.environ", "os")
     wanted = names + (slurm if knows_slurm(draft.program) else [])
-    code = str(default)
-    for name in reversed(wanted):
-        code = f'{environ}.get("{name}", {code})'
-    return f"int({code})"
+    return f"int({first_set(environ, wanted, str(default))})"
+
+
+def first_set(environ: str, names: Sequence[str], default: str | None, quote: str = '"') -> str:
+    """The first of these variables that is set: ``os.environ.get("NODE_RANK", os.environ.get("SLURM_NODEID", 0))``."""
+    for name in reversed(names):
+        rest = "" if default is None else f", {default}"
+        default = f"{environ}.get({quote}{name}{quote}{rest})"
+    assert default is not None
+    return default
 
 
 def knows_slurm(program: Program) -> bool:
@@ -224,16 +227,8 @@ def _copied(draft: Draft, frame: Frame, count: Value, at: Origin) -> str | None:
     if "\n" in code or count.origin.module is not frame.module:
         return None
     names = {node.value for node in _names(count.origin.node)}
-    bound = {name for name, value in _module_scope(draft.program, frame).items() if isinstance(value, External)}
+    bound = {name for name, value in draft.program.top_names(frame.module).items() if isinstance(value, External)}
     return f"({code})" if names <= bound | {"min", "max", "len", "int"} else None
-
-
-def _module_scope(program: Program, frame: Frame) -> Mapping[object, Value]:
-    for run in program.runs:
-        scope = run.modules.get(id(frame.module))
-        if scope is not None:
-            return scope.names
-    return {}
 
 
 def _leaves(value: Value) -> Iterator[Value]:

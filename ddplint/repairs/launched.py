@@ -16,12 +16,13 @@ from ddplint.program.group import Group
 from ddplint.program.launchers import Launcher, Role
 from ddplint.program.module import FunctionFacts
 from ddplint.program.sizes import made_at, plain_input, unconverted, world_size_fault
-from ddplint.program.values import Choice, Const, EnvVar, Input, Origin, Value
+from ddplint.program.values import Choice, Const, EnvVar, Origin, Value
 from ddplint.program.walk import everything_in
 from ddplint.repairs import job
 from ddplint.repairs.afterwards import ask_rank
 from ddplint.repairs.declarations import declaration
 from ddplint.repairs.draft import Draft, NoPlaceError, names_in
+from ddplint.repairs.launcher_options import default_from
 from ddplint.repairs.roles import Roles, merged, not_assigned, only_called_from, roles
 from ddplint.repairs.way import Level, first_statement, statements_after, top_level, where_both_are_known
 
@@ -178,7 +179,10 @@ def _write_world(draft: Draft, group: Group, launcher_of_rank: Launcher | None) 
         return
     typed = plain_input(size)
     if typed is not None:
-        _write_default(draft, typed, name)
+        declared = declaration(typed)
+        if declared is None:
+            raise NoPlaceError("where the option is declared is not known")
+        default_from(draft, typed, declared, [name])
         return
     if group.event.frames and group.event.frames[0].facts is not None:
         raise NoPlaceError("who calls this function, and how its processes are started, is not known")
@@ -191,32 +195,6 @@ def _write_world(draft: Draft, group: Group, launcher_of_rank: Launcher | None) 
         raise NoPlaceError("the world size is made on several lines")
     environ = draft.name(origin, "os.environ", "os")
     draft.replace_text(origin, draft.layout(origin.module).requoted(f'int({environ}.get("{name}", ') + f"{old}))")
-
-
-def _write_default(draft: Draft, option: Input, name: str) -> None:
-    """The launcher's world size as the default of an option."""
-    declared = declaration(option)
-    if declared is None:
-        raise NoPlaceError("where the option is declared is not known")
-    module = declared.module
-    old = declared.default
-    if old is not None and not (isinstance(old, cst.Name) and old.value == "None"):
-        place = Origin(module, old)
-        environ = draft.name(place, "os.environ", "os")
-        draft.replace(place, f'int({environ}.get("{name}", {draft.text(place)}))')
-    elif declared.call is not None:
-        place = Origin(module, declared.call)
-        environ = draft.name(place, "os.environ", "os")
-        code = f'int({environ}.get("{name}", 1))'
-        required = declared.argument("required")
-        if required is not None:
-            draft.replace(Origin(module, required), f'"{name}" not in {environ}')
-        if old is not None:
-            draft.replace(Origin(module, old), code)
-        else:
-            draft.append_argument(place, f"default={code}")
-    else:
-        raise NoPlaceError("the option has no default")
 
 
 def _variable(value: Value) -> EnvVar | None:

@@ -14,6 +14,7 @@ from ddplint.program import launchers
 from ddplint.program.launchers import SRUN, TORCHRUN, Role
 from ddplint.program.program import Program
 from ddplint.program.values import Const, Input, Origin, walk
+from ddplint.repairs import job
 from ddplint.repairs.declarations import Declaration, declaration
 from ddplint.repairs.draft import Draft, NoPlaceError
 
@@ -28,7 +29,7 @@ def node_rank(program: Program, option: Input, each: str) -> Fix | None:
     names = _variables(program, option, whole="process" in each)
     draft = Draft(program)
     try:
-        _default_from(draft, option, declared, names)
+        default_from(draft, option, declared, names)
     except NoPlaceError:
         return None
     return draft.fix(Applicability.SAFE, f"Take the default from {' or '.join(names)}")
@@ -46,7 +47,7 @@ def node_constant(program: Program, constant: Const) -> Fix | None:
     try:
         environ = draft.name(constant.origin, "os.environ")
         old = draft.text(constant.origin)
-        draft.replace(constant.origin, f"int({_read(environ, names, old, chr(34))})")
+        draft.replace(constant.origin, f"int({job.first_set(environ, names, old)})")
     except NoPlaceError:
         return None
     return draft.fix(Applicability.SAFE, f"Take the node rank from {' or '.join(names)}")
@@ -60,7 +61,7 @@ def local_rank(program: Program, option: Input) -> Fix | None:
     draft = Draft(program)
     try:
         _both_spellings(draft, program, option, declared)
-        _default_from(draft, option, declared, ["LOCAL_RANK"])
+        default_from(draft, option, declared, ["LOCAL_RANK"])
         if declared.argument("type") is None and _is_int(declared.default):
             # the script works with the default, a number: what is passed is to be one, too
             draft.append_argument(Origin(declared.module, declared.call), "type=int")
@@ -104,23 +105,18 @@ def _slurm(program: Program) -> bool:
 # -- what to write ----------------------------------------------------------------------------------------------
 
 
-def _read(environ: str, names: Sequence[str], old: str | None, quote: str) -> str:
-    """``os.environ.get("NODE_RANK", os.environ.get("SLURM_NODEID", 0))``."""
-    for name in reversed(names):
-        old = (
-            f"{environ}.get({quote}{name}{quote}, {old})" if old is not None else f"{environ}.get({quote}{name}{quote})"
-        )
-    assert old is not None
-    return old
-
-
 def _is_int(node: cst.BaseExpression | None) -> bool:
     if isinstance(node, cst.UnaryOperation) and isinstance(node.operator, cst.Minus):
         node = node.expression
     return isinstance(node, cst.Integer)
 
 
-def _default_from(draft: Draft, option: Input, declared: Declaration, names: Sequence[str]) -> None:
+def default_from(draft: Draft, option: Input, declared: Declaration, names: Sequence[str]) -> None:
+    """Let an option take its default from the first of these variables that is set; the old one comes last.
+
+    Raises:
+        NoPlaceError: the default is written in a way that is not understood.
+    """
     spec = option.spec
     assert spec is not None
     old = declared.default
@@ -144,16 +140,16 @@ def _default_from(draft: Draft, option: Input, declared: Declaration, names: Seq
             raise NoPlaceError("no type that would convert the text of a variable")
         if old is None:
             assert declared.call is not None
-            read = _read(environ, names, None, '"')
+            read = job.first_set(environ, names, None, '"')
             draft.append_argument(Origin(declared.module, declared.call), f"default={read}")
         else:
             quote = draft.layout(declared.module).quote
-            draft.replace_text(place, _read(environ, names, None, quote))
+            draft.replace_text(place, job.first_set(environ, names, None, quote))
         return
     text = draft.text(place)
     beside = [text, *(flag.value for flag in declared.flags())]
     quote = next((one[0] for one in beside if one[0] in "'\""), draft.layout(declared.module).quote)
-    read = _read(environ, names, text, quote)
+    read = job.first_set(environ, names, text, quote)
     if spec.type == "int" and (kind is None or (isinstance(kind, cst.Name) and kind.value == "int")):
         draft.replace_text(place, f"int({read})")
     elif converts and isinstance(old, cst.SimpleString):
