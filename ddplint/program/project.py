@@ -97,13 +97,9 @@ class Project:
                 file = str(module.source.file)
                 new._files[file] = ModuleFile(file, module)
         # Importing a module without effects does not execute it; now that it has some, anybody may.
-        anybody = any(
-            bool(old.top_words & _EFFECTS) != bool(by_path[old.path].top_words & _EFFECTS) for old in before
-        )
+        anybody = any(bool(old.top_words & _EFFECTS) != bool(by_path[old.path].top_words & _EFFECTS) for old in before)
         new.programs = tuple(
-            Program(new, by_path.get(program.path, program.module))
-            if anybody or program.executes(by_path)
-            else program
+            Program(new, by_path.get(program.path, program.module)) if anybody or program.executes(by_path) else program
             for program in self.programs
         )
         return new

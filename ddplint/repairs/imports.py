@@ -83,12 +83,11 @@ def place_for(module: Module, imported: str) -> Insertion | None:
     None for a file without code.
     """
     line = module.positions.line
-    body = list(module.tree.body)
     block: list[tuple[cst.SimpleStatementLine, str]] = []
-    for statement in body:
-        plain = _imported_by(statement)
-        if plain is not None and plain != "__future__":
-            block.append((statement, plain))  # type: ignore[arg-type]
+    for statement in module.tree.body:
+        imports = _import_line(statement)
+        if imports is not None and imports[1] != "__future__":
+            block.append(imports)
         elif block:
             break
     if not block:
@@ -115,30 +114,30 @@ def _beside(module: Module, imported: str) -> cst.SimpleStatementLine | None:
     """The plain import of the same package that ``imported`` follows: `import torch` for `torch.distributed`."""
     top = imported.partition(".")[0]
     found = None
-    for statement in module.tree.body:
-        name = _imported_by(statement)
-        if name is not None and name.partition(".")[0] == top and _is_plain(statement) and name < imported:  # type: ignore[arg-type]
+    for statement, name in filter(None, map(_import_line, module.tree.body)):
+        if name.partition(".")[0] == top and _is_plain(statement) and name < imported:
             found = statement
-    return found  # type: ignore[return-value]
+    return found
 
 
 def _without_block(module: Module) -> Insertion | None:
     for statement in module.tree.body:
         docstring = statement is module.tree.body[0] and _is_docstring(statement)
-        if not docstring and _imported_by(statement) != "__future__":
+        imports = _import_line(statement)
+        if not docstring and (imports is None or imports[1] != "__future__"):
             return Insertion(Position(module.positions.line(statement), 1), True)
     return None
 
 
-def _imported_by(statement: cst.CSTNode) -> str | None:
-    """The module that a line of one import names."""
+def _import_line(statement: cst.CSTNode) -> tuple[cst.SimpleStatementLine, str] | None:
+    """A line of one import, and the module that it names."""
     if not (isinstance(statement, cst.SimpleStatementLine) and len(statement.body) == 1):
         return None
     small = statement.body[0]
     if isinstance(small, cst.Import):
-        return dotted_name(small.names[0].name)
+        return statement, dotted_name(small.names[0].name)
     if isinstance(small, cst.ImportFrom):
-        return dotted_name(small.module) if small.module is not None else "."
+        return statement, dotted_name(small.module) if small.module is not None else "."
     return None
 
 
