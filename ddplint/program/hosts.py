@@ -174,8 +174,8 @@ def url_parts(value: Value, origin: Origin, path: Path | None = None) -> tuple[l
                 ports += more[1]
         return hosts, ports
     if isinstance(value, Input) and value.spec is not None and isinstance(value.spec.default, Op):
-        typed = url_parts(value.spec.default, value.spec.origin, path)
-        return tuple([replace(one, option=value) for one in side] for side in typed)  # type: ignore[return-value]
+        hosts, ports = url_parts(value.spec.default, value.spec.origin, path)
+        return [replace(one, option=value) for one in hosts], [replace(one, option=value) for one in ports]
     if isinstance(value, Op) and value.name == "format":
         return _formatted_url(value, origin)
     for text in written(value, origin, path):
