@@ -9,8 +9,9 @@ from typing import Any
 
 from ddplint.runtime.detection import OVERRIDE, detect
 from ddplint.runtime.launchers.launcher import Environ, Read, unreadable
+from ddplint.runtime.problem import ERROR, Problem
 from ddplint.runtime.topology import DetectionError, Field, Topology
-from ddplint.runtime.validation import ERROR, Problem, problems
+from ddplint.runtime.validation import problems
 
 # Of the JSON; a new one where a program that reads the old one would go wrong.
 VERSION = 1

@@ -6,27 +6,12 @@ Pure functions as well: names are not resolved and no device is asked here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from ipaddress import ip_address
 
 from ddplint.runtime.launchers import environment, hydra, openmpi, slurm, torchelastic
 from ddplint.runtime.launchers.launcher import Environ, number
+from ddplint.runtime.problem import ERROR, WARNING, Problem
 from ddplint.runtime.topology import Topology
-
-ERROR, WARNING = "error", "warning"
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing that is wrong; an error ends in a failure or a hang, a warning need not."""
-
-    severity: str
-    detected: str
-    requirement: str
-    fix: str
-
-    def __str__(self) -> str:
-        return f"Detected: {self.detected}\nRequirement: {self.requirement}\nFix: {self.fix}"
 
 
 def problems(topology: Topology, environ: Environ) -> tuple[Problem, ...]:

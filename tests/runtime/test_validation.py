@@ -6,7 +6,8 @@ import pytest
 import recorded
 
 from ddplint.runtime.detection import detect
-from ddplint.runtime.validation import ERROR, WARNING, is_loopback, problems
+from ddplint.runtime.problem import ERROR, WARNING
+from ddplint.runtime.validation import is_loopback, problems
 
 STEP = recorded.launch("slurm-srun-N2-tpn2")[2]
 TORCHRUN = recorded.launch("netns-torchrun-static")[2]

@@ -1,0 +1,30 @@
+"""What is wrong, in three lines: what was found, what is needed and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+ERROR, WARNING = "error", "warning"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong; an error ends in a failure or a hang, a warning need not."""
+
+    severity: str
+    detected: str
+    requirement: str
+    fix: str
+
+    def __str__(self) -> str:
+        return f"Detected: {self.detected}\nRequirement: {self.requirement}\nFix: {self.fix}"
+
+
+class StartError(RuntimeError):
+    """The process group is not started: it would fail, hang, or train something wrong."""
+
+    def __init__(self, problems: Sequence[Problem], who: str = "") -> None:
+        self.problems = tuple(problems)
+        heading = f"the process group is not started{f' ({who})' if who else ''}"
+        super().__init__("\n\n".join([heading, *map(str, self.problems)]))
