@@ -34,7 +34,7 @@ FLOOR = {room: number for number, floor in enumerate(FLOORS) for room in floor}
 # They stand outside the house: nothing in it imports them, and they import nothing of it but the version.
 APART = ("runtime",)
 # These commands are the runtime's own: their files hand over to it and to nothing else.
-RUNTIME_COMMANDS = ("cli/env.py",)
+RUNTIME_COMMANDS = ("cli/env.py", "cli/run.py", "cli/preflight.py")
 # The parser is for the program model and the repairs, rich for what people look at.
 HEAVY = {"libcst": {"program", "repairs"}, "rich": {"reporters", "cli"}, "torch": {"runtime"}}
 

@@ -11,7 +11,7 @@ from ddplint import __version__
 
 ISSUES = "https://github.com/ddplint/ddplint/issues"
 
-COMMANDS = ("check", "rule", "ranks", "env", "config", "completion")
+COMMANDS = ("check", "rule", "ranks", "env", "run", "preflight", "config", "completion")
 
 # Written by hand, so that it fits a screen of 24 lines; `ddplint check --help` has everything.
 HELP = """\
@@ -25,19 +25,20 @@ commands:
   rule [RULE]               explain a rule; without one, list them all
   ranks SCRIPT              the rank, device, ... that every process would get
   env                       the rank of this process, and who says so
+  run SCRIPT                run a script with the start of its process group corrected
+  preflight                 are all processes of this job there? under its launcher
   config                    the settings, and where each of them comes from
 
 options of check, those most used:
   --select, --ignore RULES  rules by code (DDP101), beginning (DDP1) or name
   --output-format FORMAT    text, concise, json, json-lines or github
   --fail-on SEVERITY        exit 1 from here on: error, warning (default), note
-  --exit-zero               exit 0 whatever is found
   --fix, --diff             repair, or show how; more with --unsafe-fixes
   -q, -v                    say less, say more
 
   --version, --help
 
-exit code: 0 nothing found, 1 findings, 2 wrong usage, settings or paths
+exit code: 0 nothing found (or --exit-zero), 1 findings, 2 wrong usage, settings or paths
 """
 
 

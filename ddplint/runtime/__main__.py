@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from ddplint.runtime import recording
+from ddplint.runtime.files import file_text
 from ddplint.runtime.launchers import BY_NAME
 from ddplint.runtime.launchers.launcher import unreadable
 from ddplint.runtime.report import as_json, as_text, report
@@ -60,14 +61,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--launcher", choices=BY_NAME, metavar="NAME", help=f"believe this one: {', '.join(BY_NAME)}")
     command.add_argument("--output-format", choices=("text", "json"), default="text", help="default: text")
-
-
-def file_text(path: str) -> str | None:
-    """The text of a file that a variable names, on this machine."""
-    try:
-        return _read(Path(path))
-    except (OSError, ValueError):
-        return None
 
 
 def _read(path: Path) -> str:

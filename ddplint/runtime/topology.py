@@ -82,3 +82,11 @@ class Topology:
             value = getattr(self, field.name)
             if isinstance(value, Field):
                 yield field.name, value
+
+
+def several_nodes(topology: Topology) -> bool:
+    """Whether the processes are on more than one node, as far as the launcher says."""
+    if topology.nnodes.value is not None:
+        return topology.nnodes.value > 1
+    here, world = topology.local_world_size.value, topology.world_size.value
+    return here is not None and world is not None and here < world

@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from ddplint.runtime.launchers import environment, hydra, openmpi, slurm, torchelastic
 from ddplint.runtime.launchers.launcher import Environ, number
 from ddplint.runtime.problem import ERROR, WARNING, Problem
-from ddplint.runtime.topology import Topology
+from ddplint.runtime.topology import Topology, several_nodes
 
 
 def problems(topology: Topology, environ: Environ) -> tuple[Problem, ...]:
@@ -51,13 +51,6 @@ def _in_range(topology: Topology, environ: Environ) -> Iterator[Problem]:
             )
 
 
-def _several_nodes(topology: Topology) -> bool:
-    if topology.nnodes.value is not None:
-        return topology.nnodes.value > 1
-    here, world = topology.local_world_size.value, topology.world_size.value
-    return here is not None and world is not None and here < world
-
-
 def is_loopback(address: str) -> bool:
     """Whether an address leads every host to itself, as far as can be told without resolving it."""
     name = address.strip().strip("[]").rstrip(".").lower()
@@ -70,7 +63,7 @@ def is_loopback(address: str) -> bool:
 
 def _master(topology: Topology, environ: Environ) -> Iterator[Problem]:
     address, port = topology.master_addr, topology.master_port
-    several = _several_nodes(topology)
+    several = several_nodes(topology)
     if address.value is None and several:
         yield Problem(
             ERROR,

@@ -138,6 +138,8 @@ def run_python(words: list[str]) -> int:
     sys.path[:0] = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     sys.stdin, sys.stdout, sys.stderr = (os.fdopen(number, mode) for number, mode in enumerate(("r", "w", "w")))
     try:
+        if os.environ.get("STANDIN_PRELOAD") == "1":
+            importlib.import_module("standin")
         if words[0] == "-m":
             sys.argv = words[1:]
             runpy.run_module(words[1], run_name="__main__", alter_sys=True)

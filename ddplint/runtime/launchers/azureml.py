@@ -33,4 +33,5 @@ def describe(environ: Environ, read: Read) -> Topology:
     )
 
 
-LAUNCHER = Launcher(NAME, (MARKER, "RANK", "LOCAL_RANK", "WORLD_SIZE"), describe)
+# AZUREML_RUN_ID: azureml-core ``azureml/core/run.py`` (``get_context``); one run, however many nodes it has.
+LAUNCHER = Launcher(NAME, (MARKER, "RANK", "LOCAL_RANK", "WORLD_SIZE"), describe, job=(("AZUREML_RUN_ID",),))

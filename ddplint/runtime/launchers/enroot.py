@@ -8,6 +8,7 @@ Slurm's step is asked first, and this one where the step's own variables did not
 
 from __future__ import annotations
 
+from ddplint.runtime.launchers import slurm
 from ddplint.runtime.launchers.launcher import Environ, Launcher, Read, count, text
 from ddplint.runtime.topology import Topology
 
@@ -33,5 +34,9 @@ def describe(environ: Environ, read: Read) -> Topology:
 
 
 LAUNCHER = Launcher(
-    NAME, ("PYTORCH_VERSION", "SLURM_PROCID", "RANK", "LOCAL_RANK", "WORLD_SIZE"), describe, started=started
+    NAME,
+    ("PYTORCH_VERSION", "SLURM_PROCID", "RANK", "LOCAL_RANK", "WORLD_SIZE"),
+    describe,
+    started=started,
+    job=slurm.BATCH_JOB,
 )

@@ -30,4 +30,7 @@ def describe(environ: Environ, read: Read) -> Topology:
     )
 
 
-LAUNCHER = Launcher(NAME, ("MPI_LOCALRANKID",), describe, started=started)
+# Intel MPI's only (run): libfabric takes it as the key of the job on all nodes (prov/opx/src/fi_opx_domain.c). MPICH
+# sets nothing that names the job.
+JOB = (("I_MPI_HYDRA_UUID",),)
+LAUNCHER = Launcher(NAME, ("MPI_LOCALRANKID",), describe, started=started, job=JOB)

@@ -26,6 +26,9 @@ class Launcher:
     started: Callable[[Environ], bool] = lambda environ: True
     # Why its variables do not count, when they are there and it did not start this process.
     note: Callable[[Environ], str | None] = lambda environ: None
+    # The variables that together name the job, each with its other names; without the first one they name none.
+    # Only what is equal in all processes of one launch stands here.
+    job: tuple[tuple[str, ...], ...] = ()
 
     def present(self, environ: Environ) -> bool:
         return all(environ.get(name) for name in self.required) and self.started(environ)

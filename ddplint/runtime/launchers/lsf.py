@@ -42,4 +42,7 @@ def describe(environ: Environ, read: Read) -> Topology:
     )
 
 
-LAUNCHER = Launcher(NAME, ("JSM_NAMESPACE_RANK", "JSM_NAMESPACE_SIZE"), describe)
+# LSB_JOBINDEX is the index in a job array (the same page of IBM's). No variable of JSM's own that names the step was
+# found; as every PMIx server, it sets PMIX_NAMESPACE (OpenPMIx src/server/pmix_server.c).
+BATCH_JOB = (("LSB_JOBID",), ("LSB_JOBINDEX",))
+LAUNCHER = Launcher(NAME, ("JSM_NAMESPACE_RANK", "JSM_NAMESPACE_SIZE"), describe, job=(*BATCH_JOB, ("PMIX_NAMESPACE",)))

@@ -28,4 +28,4 @@ def describe(environ: Environ, read: Read) -> Topology:
     )
 
 
-LAUNCHER = Launcher(NAME, ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"), describe)
+LAUNCHER = Launcher(NAME, ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"), describe, job=(("PMIX_NAMESPACE",),))

@@ -35,4 +35,4 @@ def describe(environ: Environ, read: Read) -> Topology:
     )
 
 
-LAUNCHER = Launcher(NAME, ("PMI_RANK",), describe, started=started)
+LAUNCHER = Launcher(NAME, ("PMI_RANK",), describe, started=started, job=(("PALS_APID",),))

@@ -56,4 +56,5 @@ def note(environ: Environ) -> str | None:
     return None
 
 
-LAUNCHER = Launcher(NAME, ("PBS_JOBID", TASK), describe, started=started, note=note)
+BATCH_JOB = (("PBS_JOBID",),)
+LAUNCHER = Launcher(NAME, ("PBS_JOBID", TASK), describe, started=started, note=note, job=BATCH_JOB)

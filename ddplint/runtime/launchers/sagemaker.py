@@ -48,4 +48,5 @@ def describe(environ: Environ, read: Read) -> Topology:
     )
 
 
-LAUNCHER = Launcher(NAME, ("SM_HOSTS", "SM_CURRENT_HOST"), describe)
+# TRAINING_JOB_NAME: wandb ``wandb/util.py`` reads it in SageMaker's containers.
+LAUNCHER = Launcher(NAME, ("SM_HOSTS", "SM_CURRENT_HOST"), describe, job=(("TRAINING_JOB_NAME",),))

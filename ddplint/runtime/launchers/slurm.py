@@ -82,4 +82,10 @@ def step_note(environ: Environ) -> str | None:
     return note(environ) if "SLURM_PROCID" in environ and not is_step(environ) else None
 
 
-LAUNCHER = Launcher(NAME, ("SLURM_PROCID", "SLURM_LOCALID", STEP_TASKS), describe, started=is_step, note=step_note)
+# A requeued job keeps its id (SLURM_RESTART_COUNT: sbatch.1). SLURM_JOB_ID is the same in all components of a
+# heterogeneous job.
+BATCH_JOB = (("SLURM_JOB_ID", "SLURM_JOBID"), ("SLURM_RESTART_COUNT",))
+JOB = (BATCH_JOB[0], (STEP_ID, "SLURM_STEPID"), BATCH_JOB[1])
+LAUNCHER = Launcher(
+    NAME, ("SLURM_PROCID", "SLURM_LOCALID", STEP_TASKS), describe, started=is_step, note=step_note, job=JOB
+)

@@ -31,4 +31,6 @@ def describe(environ: Environ, read: Read) -> Topology:
     )
 
 
-LAUNCHER = Launcher(NAME, (RUN_ID, "RANK", "LOCAL_RANK", "WORLD_SIZE"), describe)
+# TORCHELASTIC_RESTART_COUNT counts the failures under one *agent*: with two agents (c10d, run with 2.13) one worker's
+# failure starts a new round in which its own agent says 1 and the other 0. It is no part of the name.
+LAUNCHER = Launcher(NAME, (RUN_ID, "RANK", "LOCAL_RANK", "WORLD_SIZE"), describe, job=((RUN_ID,),))

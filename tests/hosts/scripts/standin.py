@@ -15,6 +15,9 @@ Every process writes what happens to it, one JSON object a line, to a file of it
 With ``STANDIN_FORK=1`` the script is itself forked from a process that had imported torch (``machine.py``), and
 ``mp.spawn`` forks too.
 
+Where it is imported before the script (``STANDIN_PRELOAD=1``, for scripts that do not know of it), it writes the
+``report`` itself, of the last model that was wrapped in DDP, when the group is destroyed.
+
 ``destroy_process_group`` does nothing, and a process that has called it leaves without taking itself apart. If the
 group goes before the DDP object does, as in nearly every script, processes of torch 2.13 with gloo now and then hang or
 abort there ("terminate called without an active exception": 2 of 13 jobs of four). By then all is trained.
@@ -30,6 +33,7 @@ import os
 import socket
 import struct
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -39,6 +43,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 GPUS = int(os.environ.get("STANDIN_GPUS", "2"))
 FORK = os.environ.get("STANDIN_FORK") == "1"
+PRELOAD = os.environ.get("STANDIN_PRELOAD") == "1"
+# The GPUs of this machine that the process sees.
+VISIBLE = (os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(GPUS)))).split(",")
 CPU = torch.device("cpu")
 
 
@@ -160,8 +167,18 @@ def wrapping(original: Any) -> Any:
         for device in device_ids or ():
             use(gpu(device))
         original(self, module, **kw)
+        wrapped.append(self)
 
     return init
+
+
+wrapped: list[torch.nn.Module] = []
+
+
+def destroy_process_group(group: Any = None) -> None:
+    if PRELOAD and wrapped:
+        report(wrapped.pop(), torch.zeros(()))
+    atexit.register(leave)
 
 
 def forked(original: Any) -> Any:
@@ -184,6 +201,8 @@ def install() -> None:
     torch.cuda.is_available = lambda: GPUS > 0
     torch.cuda.current_device = lambda: current
     torch.cuda.set_device = set_device
+    # A name that no other host has; nothing else of it is asked for.
+    torch.cuda.get_device_properties = lambda index: SimpleNamespace(uuid=f"{socket.gethostname()}-{VISIBLE[index]}")
     torch.Tensor.to = moved(torch.Tensor.to)
     torch.nn.Module.to = moved(torch.nn.Module.to)
     torch.Tensor.cuda = to_gpu
@@ -192,7 +211,7 @@ def install() -> None:
     init = joining(dist.init_process_group)
     dist.init_process_group = dist.distributed_c10d.init_process_group = init
     DistributedDataParallel.__init__ = wrapping(DistributedDataParallel.__init__)
-    dist.destroy_process_group = dist.distributed_c10d.destroy_process_group = lambda group=None: atexit.register(leave)
+    dist.destroy_process_group = dist.distributed_c10d.destroy_process_group = destroy_process_group
     if FORK:
         # `torch.multiprocessing.spawn` is a function; the module of that name is found here only.
         module = sys.modules["torch.multiprocessing.spawn"]

@@ -1,0 +1,269 @@
+"""All processes of a job meet before torch is asked to join them: where that is, and what the roll-call finds.
+
+After it, rank 0 still holds the socket that everybody has reached. It becomes that of torch's store, so nobody can take
+the port in between.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import socket
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from multiprocessing import parent_process
+from pathlib import Path
+
+from ddplint.runtime import addresses, exchange, machine
+from ddplint.runtime.equipment import Equipment
+from ddplint.runtime.job import job_of, key
+from ddplint.runtime.job import port as port_of
+from ddplint.runtime.launchers.launcher import Environ
+from ddplint.runtime.ports import PortTaken, listen
+from ddplint.runtime.problem import ERROR, Problem, StartError
+from ddplint.runtime.rollcall import Attendance, Job, Verdict, answer, attend
+from ddplint.runtime.topology import Topology, said
+from ddplint.runtime.validation import is_loopback, problems
+
+TIMEOUT = "DDPLINT_ROLLCALL_TIMEOUT"
+SECONDS = 60.0
+# Where torch itself looks for rank 0 if nobody says otherwise (torch 2.13, torch/distributed/run.py).
+DEFAULT_PORT = 29500
+# How long rank 0 tries to get a port that is taken: an earlier job may be ending.
+PATIENCE = 5.0
+# An option with one of these in its name may well differ between the processes of one job.
+_OWN = ("rank", "gpu", "device", "node", "host", "addr", "port", "url", "log", "out", "dir", "path", "data", "cache")
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """Where a process has met the others, and what came of it."""
+
+    address: str
+    port: int
+    verdict: Verdict
+    # Of rank 0: bound to the port and listening; whoever takes it owns it.
+    listener: socket.socket | None = None
+
+
+@dataclass(frozen=True)
+class Reported:
+    """What a process says of itself besides its place."""
+
+    equipment: Equipment = field(default_factory=Equipment)
+    # The script and its arguments, as they were given.
+    command: Sequence[str] = ()
+    # Why it cannot start, whatever the others say.
+    problems: tuple[Problem, ...] = ()
+
+
+def seconds(environ: Environ) -> float:
+    """How long the roll-call waits: `DDPLINT_ROLLCALL_TIMEOUT`, or 60.
+
+    Raises:
+        StartError: it is no positive number.
+    """
+    given = environ.get(TIMEOUT, "").strip()
+    try:
+        value = float(given) if given else SECONDS
+    except ValueError:
+        value = -1.0
+    if not 0 < value < float("inf"):
+        fix = f"unset {TIMEOUT}, or set it to a number of seconds such as 120"
+        raise StartError([Problem(ERROR, f"{TIMEOUT}={given!r}", "the roll-call waits for a number of seconds", fix)])
+    return value
+
+
+def located(topology: Topology, environ: Environ, limit: float) -> Topology:
+    """The topology with an address and a port of rank 0.
+
+    Where no variable says them, the process manager may know rank 0's host, and all processes can work out the same
+    port from the name of their job.
+
+    Raises:
+        StartError: nobody knows where rank 0 is.
+    """
+    address, port = topology.master_addr, topology.master_port
+    if address.value is None:
+        source, found = _from_manager(topology, environ, limit)
+        if found is None:
+            raise StartError(tuple(one for one in problems(topology, environ) if one.severity == ERROR))
+        address = said(source, found)
+    if port.value is None:
+        agreed = port_of(job_of(topology, environ))
+        port = said("the default", DEFAULT_PORT) if agreed is None else said("from the job's id", agreed)
+    return replace(topology, master_addr=address, master_port=port)
+
+
+def _from_manager(topology: Topology, environ: Environ, limit: float) -> tuple[str, str | None]:
+    found = exchange.master_through_hnp(environ)
+    if found is not None:
+        return "OMPI_MCA_orte_hnp_uri, where mpirun runs", found
+    rank = topology.rank.value
+    assert rank is not None
+    return "rank 0, through PMI", exchange.master_through_pmi(rank, environ, addresses.own_address(), limit)
+
+
+def meet(topology: Topology, environ: Environ, reported: Reported, limit: float, say: Say) -> Meeting:
+    """Call the roll of a job of several processes, over TCP, at the address and port that `located` has found.
+
+    Args:
+        limit: seconds after which this process stops waiting, give or take five.
+        say: takes lines about what is being waited for.
+
+    Raises:
+        StartError: somebody is missing, came twice, or cannot start; the text is the same in all processes.
+    """
+    address, port = topology.master_addr.value, topology.master_port.value
+    assert address is not None
+    assert port is not None
+    own = attendance(topology, environ, reported)
+    if topology.rank.value != 0:
+        wrong = _master_problem(topology, environ)
+        if wrong is not None and wrong.severity == ERROR and not isinstance(wrong, machine.Unresolved):
+            # There is nobody at this address whom it could be told.
+            refuse(Verdict((), (wrong,)), own)
+    name = job_of(topology, environ)
+    job = Job(key(name), name.label)
+    listener = None
+    if topology.rank.value == 0:
+        verdict, listener = _host(own, job, port, limit, say)
+    else:
+        verdict = attend(own, job, address, port, limit, say)
+    if not verdict.ok:
+        if listener is not None:
+            listener.close()
+        unresolved = _master_problem(topology, environ) if topology.rank.value == 0 else None
+        refuse(Verdict(verdict.present, (*([unresolved] if unresolved else []), *verdict.problems)), own)
+    return Meeting(address, port, verdict, listener)
+
+
+def refuse(verdict: Verdict, own: Attendance) -> None:
+    """Raise what a verdict says, if it is a refusal."""
+    errors = [problem for problem in verdict.problems if problem.severity == ERROR]
+    if errors:
+        raise StartError(errors, f"rank {own.rank} of {own.world_size} on {own.host}, process {own.pid}")
+
+
+def _host(own: Attendance, job: Job, port: int, limit: float, say: Say) -> tuple[Verdict, socket.socket | None]:
+    """Answer the roll-call; where the port is taken, ask whoever has it."""
+    end = time.monotonic() + min(limit, PATIENCE)
+    while True:
+        try:
+            listener = listen(port)
+        except PortTaken as taken:
+            # Another process that takes itself for rank 0 of this job tells both.
+            verdict = attend(own, job, "localhost", port, min(limit, PATIENCE), say)
+            if verdict.present or time.monotonic() > end:
+                return Verdict(verdict.present, (_taken(taken), *verdict.problems)), None
+            time.sleep(0.1)
+        else:
+            return answer(own, job, listener, limit, say), listener
+
+
+def _taken(taken: PortTaken) -> Problem:
+    return Problem(
+        ERROR,
+        str(taken),
+        "rank 0 listens on the master port, which nobody else may have",
+        "end the other program, or set MASTER_PORT to a free port, the same in every process; two jobs on one node "
+        "need two ports",
+    )
+
+
+def attendance(topology: Topology, environ: Environ, reported: Reported) -> Attendance:
+    """What this process tells the others."""
+    rank, world_size, address = topology.rank.value, topology.world_size.value, topology.master_addr.value or ""
+    assert rank is not None
+    assert world_size is not None
+    equipment = reported.equipment
+    # Two commands, or two parents on one host, are two jobs only where no launcher gives the job a name.
+    named = bool(job_of(topology, environ).name)
+    parent = parent_process()
+    return Attendance(
+        rank=rank,
+        world_size=world_size,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        launcher=topology.launcher,
+        local_rank=topology.local_rank.value,
+        node_rank=topology.node_rank.value,
+        local_world_size=topology.local_world_size.value,
+        nnodes=topology.nnodes.value,
+        sources={name: found.source for name, found in topology.fields() if found.source is not None},
+        hosts=topology.hosts.value or (),
+        hosts_source=topology.hosts.source,
+        devices=equipment.ids,
+        device=equipment.id,
+        versions=equipment.versions,
+        master=address,
+        resolved=_resolved(address),
+        command="" if named else common(reported.command),
+        spawner=None if named or parent is None else parent.pid,
+        problems=tuple(str(problem) for problem in own_problems(topology, environ, reported)),
+    )
+
+
+def own_problems(topology: Topology, environ: Environ, reported: Reported) -> Iterable[Problem]:
+    """The errors that this process knows of without the others."""
+    found = [*reported.problems, *problems(topology, environ)]
+    found += machine.problems(topology, environ, reported.equipment.count)
+    wrong = _master_problem(topology, environ)
+    # A name that does not resolve may do so a moment later; whoever connects tries again.
+    found += [] if wrong is None or isinstance(wrong, machine.Unresolved) else [wrong]
+    return [problem for problem in dict.fromkeys(found) if problem.severity == ERROR]
+
+
+def _resolved(address: str) -> tuple[str, ...]:
+    try:
+        return addresses.resolve(address) if address else ()
+    except OSError:
+        return ()
+
+
+def _master_problem(topology: Topology, environ: Environ) -> Problem | None:
+    resolved: tuple[str, ...] | OSError
+    try:
+        resolved = addresses.resolve(topology.master_addr.value or "")
+    except OSError as error:
+        resolved = error
+    # Kubernetes sets the variable in every pod.
+    return machine.master_problem(topology, resolved, behind_a_service="KUBERNETES_SERVICE_HOST" in environ)
+
+
+def common(command: Sequence[str]) -> str:
+    """The script's name and those of its arguments that all processes of a job have in common."""
+    if not command:
+        return ""
+    words = [Path(command[0]).name]
+    skipping = False
+    for word in command[1:]:
+        option = word.startswith("-")
+        if option:
+            skipping = any(part in word.partition("=")[0].lower() for part in _OWN)
+        if not skipping:
+            words.append(word)
+        skipping = skipping and option and "=" not in word
+    return shlex.join(words)[:1000]
+
+
+def exported(topology: Topology) -> Mapping[str, str]:
+    """The names of torch with what is known, for scripts and libraries that read them."""
+    values = {
+        "RANK": topology.rank.value,
+        "WORLD_SIZE": topology.world_size.value,
+        "LOCAL_RANK": topology.local_rank.value,
+        "LOCAL_WORLD_SIZE": topology.local_world_size.value,
+        "MASTER_ADDR": topology.master_addr.value,
+        "MASTER_PORT": topology.master_port.value,
+    }
+    return {name: str(value) for name, value in values.items() if value is not None}
+
+
+def loopback(address: str) -> bool:
+    """Whether an address, resolved here, leads back to this host only."""
+    found = _resolved(address)
+    return is_loopback(address) or (bool(found) and all(map(is_loopback, found)))

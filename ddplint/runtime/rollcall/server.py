@@ -1,0 +1,318 @@
+"""Rank 0's side: hear all processes on the master port and tell all of them the verdict."""
+
+from __future__ import annotations
+
+import errno
+import selectors
+import socket
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ddplint.runtime.problem import ERROR, Problem
+from ddplint.runtime.rollcall import descriptors, verdict, wire
+from ddplint.runtime.rollcall.attendance import Attendance, AttendanceError
+from ddplint.runtime.rollcall.hearing import Hearing, most_reports
+from ddplint.runtime.rollcall.job import Job
+from ddplint.runtime.rollcall.verdict import Verdict
+
+# A connection that has not reported by then is a port scanner, or a host that went away.
+STRANGER_SECONDS = 10.0
+# Reports that have not come in full, all together.
+MOST_BUFFERED = 16 << 20
+# Accepted in a row before those that are there are heard.
+ACCEPTED_AT_ONCE = 64
+# After a refused accept for lack of files.
+PAUSE = 0.1
+# For the verdict to be read; who is stopped in a debugger keeps nobody longer.
+FLUSH_SECONDS = 1.5
+
+_FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_NO_LISTENER = (errno.EBADF, errno.EINVAL, errno.ENOTSOCK, errno.EOPNOTSUPP)
+
+
+def answer(
+    own: Attendance,
+    job: Job,
+    listener: socket.socket,
+    seconds: float,
+    say: Callable[[str], None],
+    settle: float = 0.3,
+) -> Verdict:
+    """Hold the roll-call on a socket that listens already; it is handed back as it was.
+
+    There is a verdict within so many seconds: when all have come and for `settle` seconds nobody more, or soon after
+    an error shows. Trouble of the network is a problem of the verdict, and raises nothing.
+    """
+    room: _Room | None = None
+    try:
+        # Where the limit of open files is restored, the connections are closed already.
+        with descriptors.room(most_reports(own.world_size)) as most:
+            timeout = listener.gettimeout()
+            listener.setblocking(False)
+            try:
+                room = _Room(own, job, listener, most, seconds, settle)
+                return room.hold(say)
+            finally:
+                if room is not None:
+                    room.close()
+                listener.settimeout(timeout)
+    except (OSError, ValueError) as error:
+        return Verdict((own,), (_no_roll_call(error),))
+
+
+def _no_roll_call(error: Exception) -> Problem:
+    return Problem(
+        ERROR,
+        f"rank 0 cannot hold the roll-call: {error}",
+        "rank 0 listens on the master port until all processes have come",
+        "give it a socket that listens, and more open files (ulimit -n) if it lacks them",
+    )
+
+
+# Two are the same only if they are the same object.
+@dataclass(eq=False)
+class _Visitor:
+    """A connection: a stranger until it has reported with the key of the job."""
+
+    socket: socket.socket
+    address: str
+    since: float
+    nonce: str = field(default_factory=wire.nonce)
+    frames: wire.Frames = field(default_factory=lambda: wire.Frames(wire.MOST_REPORT, wire.MAGIC))
+    greeted: bool = False
+    # Its nonce and its number in the hearing, once it has reported.
+    client: str = ""
+    number: int | None = None
+    unsent: deque[memoryview] = field(default_factory=deque)
+    # To be closed as soon as it was told why.
+    leaving: bool = False
+
+
+class _Room:
+    """The connections of one roll-call."""
+
+    def __init__(
+        self, own: Attendance, job: Job, listener: socket.socket, most: int, seconds: float, settle: float
+    ) -> None:
+        self._job = job
+        self._listener = listener
+        self._most = most
+        self._hearing = Hearing(own, seconds, settle, time.monotonic())
+        self._selector = selectors.DefaultSelector()
+        # Oldest first.
+        self._strangers: dict[_Visitor, None] = {}
+        self._heard: dict[_Visitor, None] = {}
+        self._buffered = 0
+        self._paused_until: float | None = None
+        try:
+            self._selector.register(listener, selectors.EVENT_READ)
+        except BaseException:
+            self._selector.close()
+            raise
+
+    def hold(self, say: Callable[[str], None]) -> Verdict:
+        while True:
+            now = time.monotonic()
+            problems = self._hearing.verdict(now)
+            if problems is not None:
+                break
+            text = self._hearing.progress(now)
+            if text is not None:
+                say(text)
+                self._tell({"kind": "progress", "text": text})
+            self._expire(now)
+            for key, events in self._selector.select(self._wait(now)):
+                if key.fileobj is self._listener:
+                    self._accept()
+                else:
+                    self._serve(key.data, events)
+        present = self._hearing.present
+        self._dismiss({"kind": "verdict", "problems": verdict.to_json(problems)})
+        return Verdict(present, problems)
+
+    def close(self) -> None:
+        for visitor in [*self._strangers, *self._heard]:
+            self._drop(visitor)
+        self._selector.close()
+
+    def _wait(self, now: float) -> float:
+        wait = self._hearing.wait(now)
+        if self._strangers:
+            wait = min(wait, next(iter(self._strangers)).since + STRANGER_SECONDS - now)
+        if self._paused_until is not None:
+            wait = min(wait, self._paused_until - now)
+        return max(0.0, wait)
+
+    def _expire(self, now: float) -> None:
+        while self._strangers:
+            oldest = next(iter(self._strangers))
+            if now < oldest.since + STRANGER_SECONDS:
+                break
+            self._drop(oldest)
+        if self._paused_until is not None and now >= self._paused_until:
+            self._paused_until = None
+            self._selector.register(self._listener, selectors.EVENT_READ)
+
+    def _accept(self) -> None:
+        for _ in range(ACCEPTED_AT_ONCE):
+            try:
+                connection, address = self._listener.accept()
+            except OSError as error:
+                if error.errno in _FULL:
+                    self._make_room()
+                elif error.errno in _NO_LISTENER:
+                    raise
+                # Nobody is left, or somebody went before being let in.
+                return
+            if len(self._strangers) + len(self._heard) >= self._most and not self._evict():
+                self._hearing.crowded = self._most
+                connection.close()
+                continue
+            self._admit(connection, str(address[0]) if isinstance(address, tuple) else "")
+
+    def _make_room(self) -> None:
+        if not self._evict():
+            # The selector would report the listener again and again.
+            self._hearing.crowded = len(self._heard)
+            self._selector.unregister(self._listener)
+            self._paused_until = time.monotonic() + PAUSE
+
+    def _evict(self) -> bool:
+        """Close the stranger that has been here longest; one of this job comes back."""
+        if not self._strangers:
+            return False
+        self._drop(next(iter(self._strangers)))
+        return True
+
+    def _admit(self, connection: socket.socket, address: str) -> None:
+        try:
+            connection.setblocking(False)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            visitor = _Visitor(connection, address, time.monotonic())
+            self._selector.register(connection, selectors.EVENT_READ, visitor)
+        except OSError:
+            connection.close()
+            return
+        self._strangers[visitor] = None
+
+    def _serve(self, visitor: _Visitor, events: int) -> None:
+        # An event of a connection that was closed for another one in the same round.
+        if visitor not in self._strangers and visitor not in self._heard:
+            return
+        if events & selectors.EVENT_WRITE:
+            self._send(visitor)
+        if events & selectors.EVENT_READ and visitor.socket.fileno() >= 0:
+            self._receive(visitor)
+
+    def _receive(self, visitor: _Visitor) -> None:
+        try:
+            data = visitor.socket.recv(1 << 14)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            data = b""
+        if not data:
+            if visitor.number is not None:
+                self._hearing.leave(visitor.number, time.monotonic())
+            self._drop(visitor)
+        # Who has reported, or was refused, has nothing more to say.
+        elif visitor.number is None and not visitor.leaving:
+            self._listen(visitor, data)
+
+    def _listen(self, visitor: _Visitor, data: bytes) -> None:
+        before = visitor.frames.size
+        try:
+            visitor.frames.feed(data)
+            if visitor.frames.opened and not visitor.greeted:
+                visitor.greeted = True
+                self._queue(visitor, wire.hello(self._job, visitor.nonce))
+            message = next(iter(visitor.frames), None)
+            reported = None if message is None else wire.read_report(self._job, message, visitor.nonce)
+        except (wire.WireError, AttendanceError):
+            self._buffered -= before
+            visitor.frames = wire.Frames(0)
+            self._drop(visitor)
+            return
+        self._buffered += visitor.frames.size - before
+        if reported is not None:
+            self._hear(visitor, *reported)
+        elif message is not None:
+            self._hearing.stranger(f"{wire.claimed(message)} from {visitor.address}".strip())
+            visitor.leaving = True
+            self._queue(visitor, wire.refusal(self._job))
+        while self._buffered > MOST_BUFFERED and self._strangers:
+            self._drop(max(self._strangers, key=lambda other: other.frames.size))
+
+    def _hear(self, visitor: _Visitor, attendance: Attendance, patience: float, client: str) -> None:
+        if self._hearing.full:
+            self._drop(visitor)
+            return
+        self._strangers.pop(visitor, None)
+        self._heard[visitor] = None
+        self._buffered -= visitor.frames.size
+        visitor.frames = wire.Frames(0)
+        visitor.client = client
+        visitor.number = self._hearing.come(attendance, time.monotonic(), patience)
+        self._queue(visitor, *wire.reply_parts(self._job, wire.canonical({"kind": "heard"}), visitor.nonce, client))
+
+    def _tell(self, body: object, whatever: bool = False) -> None:
+        """Say something to all that have reported; what is not a verdict may be left out."""
+        spelt = wire.canonical(body)
+        for visitor in list(self._heard):
+            if whatever or not visitor.unsent:
+                self._queue(visitor, *wire.reply_parts(self._job, spelt, visitor.nonce, visitor.client))
+
+    def _queue(self, visitor: _Visitor, *parts: bytes) -> None:
+        visitor.unsent.extend(map(memoryview, parts))
+        self._send(visitor)
+
+    def _send(self, visitor: _Visitor) -> None:
+        try:
+            while visitor.unsent:
+                part = visitor.unsent[0]
+                sent = visitor.socket.send(part)
+                if sent == len(part):
+                    visitor.unsent.popleft()
+                else:
+                    visitor.unsent[0] = part[sent:]
+        except (BlockingIOError, InterruptedError):
+            pass
+        except OSError:
+            # That it left shows when it is read.
+            visitor.unsent.clear()
+        if visitor.leaving and not visitor.unsent:
+            # With data of theirs unread, closing at once could take the refusal away from them.
+            self._shut(visitor)
+        if visitor.socket.fileno() >= 0:
+            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if visitor.unsent else 0)
+            if self._selector.get_key(visitor.socket).events != events:
+                self._selector.modify(visitor.socket, events, visitor)
+
+    def _shut(self, visitor: _Visitor) -> None:
+        try:
+            visitor.socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            self._drop(visitor)
+
+    def _dismiss(self, body: object) -> None:
+        """Send the verdict, and wait until they have closed: so no address of rank 0 stays taken behind them."""
+        self._tell(body, whatever=True)
+        if self._paused_until is None:
+            self._selector.unregister(self._listener)
+        for visitor in list(self._strangers):
+            self._drop(visitor)
+        until = time.monotonic() + FLUSH_SECONDS
+        while self._heard and (left := until - time.monotonic()) > 0:
+            for key, events in self._selector.select(left):
+                self._serve(key.data, events)
+
+    def _drop(self, visitor: _Visitor) -> None:
+        known = visitor in self._strangers or visitor in self._heard
+        self._strangers.pop(visitor, None)
+        self._heard.pop(visitor, None)
+        if known:
+            self._buffered -= visitor.frames.size
+            self._selector.unregister(visitor.socket)
+            visitor.socket.close()

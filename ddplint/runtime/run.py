@@ -1,0 +1,114 @@
+"""``ddplint run``: start a script the right way, under any launcher or none."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from ddplint.runtime import launching
+from ddplint.runtime.detection import detect
+from ddplint.runtime.files import file_text
+from ddplint.runtime.launchers import BY_NAME
+from ddplint.runtime.launching import HANDED_ON, Wish
+from ddplint.runtime.meeting import exported
+from ddplint.runtime.problem import ERROR, StartError
+from ddplint.runtime.shim import install, program
+from ddplint.runtime.shim.session import Options, begin
+from ddplint.runtime.topology import DetectionError, Topology
+from ddplint.runtime.validation import problems
+
+
+class RunError(Exception):
+    """The script cannot be started; the text says why."""
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """The options of ``ddplint run``."""
+    command.add_argument("--nnodes", metavar="N", help="how many nodes; default: what the launcher says, or 1")
+    command.add_argument(
+        "--nproc-per-node", metavar="N", help="processes on this node, or torchrun's auto, gpu, cpu; default: its GPUs"
+    )
+    command.add_argument("--node-rank", type=int, metavar="N", help="which node this is, from 0")
+    command.add_argument("--master-addr", metavar="HOST", help="the node with number 0")
+    command.add_argument("--master-port", type=int, metavar="PORT", help="a free port there")
+    for name in HANDED_ON:
+        command.add_argument(f"--{name}", metavar="VALUE", help="torchrun's option of this name")
+    command.add_argument("--no-correct", action="store_true", help="check only: stop where a value would be corrected")
+    command.add_argument("--no-roll-call", action="store_true", help="do not wait until all processes are there")
+    command.add_argument("--launcher", choices=BY_NAME, metavar="NAME", help=f"believe this one: {', '.join(BY_NAME)}")
+    command.add_argument("-m", dest="module", nargs=argparse.REMAINDER, metavar="MODULE", help="run a module")
+    command.add_argument("program", nargs=argparse.REMAINDER, metavar="SCRIPT ARGUMENT ...", help="what to run")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run what the command line says; the exit status.
+
+    Raises:
+        RunError: nothing can be run.
+        SystemExit: as the script raised it.
+    """
+    is_module = args.module is not None
+    words = args.module if is_module else args.program
+    if not words:
+        raise RunError("which script? ddplint run [OPTION ...] SCRIPT [ARGUMENT ...], or -m MODULE [ARGUMENT ...]")
+    options = Options(not args.no_correct, not args.no_roll_call, args.launcher)
+    more = {name: value for name in HANDED_ON if (value := getattr(args, name.replace("-", "_"))) is not None}
+    wish = Wish(args.nnodes, args.nproc_per_node, args.node_rank, args.master_addr, args.master_port, more)
+    try:
+        topology = detect(os.environ, file_text, args.launcher)
+        if launching.hands_over(topology, wish):
+            torchrun = _torchrun(topology, wish, options, words, is_module)
+            if torchrun is not None:
+                return _hand_over(torchrun)
+        elif topology.rank.value is None or topology.world_size.value is None:
+            raise StartError([one for one in problems(topology, os.environ) if one.severity == ERROR])
+        session = begin(options, words)
+    except (DetectionError, StartError) as error:
+        raise RunError(str(error)) from error
+    if not session.launched:
+        # What a launcher would have set, for scripts that ask.
+        os.environ.update({name: value for name, value in exported(topology).items() if name not in os.environ})
+    install.install()
+    try:
+        return program.run(words[0], words[1:], is_module)
+    except program.ProgramError as error:
+        raise RunError(str(error)) from error
+
+
+def _torchrun(
+    topology: Topology, wish: Wish, options: Options, words: Sequence[str], is_module: bool
+) -> list[str] | None:
+    flags = [*([] if options.correct else ["--no-correct"]), *([] if options.roll_call else ["--no-roll-call"])]
+    worker = ["-m", "ddplint", "run", *flags, *(["-m"] if is_module else []), *words]
+    devices = 0 if wish.nproc_per_node is not None else _devices()
+    return launching.words(topology, os.environ, wish, devices, worker)
+
+
+def _devices() -> int:
+    try:
+        import torch
+    except ImportError as error:
+        raise RunError('torch is not installed: pip install "ddplint[runtime]"') from error
+    return int(torch.cuda.device_count()) if torch.cuda.is_available() else 0
+
+
+def _hand_over(words: list[str]) -> int:
+    """torchrun in this process: it starts the workers, passes signals on and says which of them failed."""
+    try:
+        from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+        from torch.distributed.run import main as torchrun
+    except ImportError as error:
+        raise RunError(f'torchrun cannot be imported ({error}): pip install "ddplint[runtime]"') from error
+    for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"):
+        # torchrun sets them for its workers; a launcher's own would contradict.
+        os.environ.pop(name, None)
+    print(f"ddplint run: torchrun {' '.join(words)}", file=sys.stderr, flush=True)
+    try:
+        torchrun(words)
+    except ChildFailedError as error:
+        # Its text names the processes that failed, as torchrun itself does.
+        print(error, file=sys.stderr)
+        return 1
+    return 0

@@ -1,0 +1,56 @@
+"""``os.environ`` that keeps what the launcher said, whatever the script writes over it."""
+
+from __future__ import annotations
+
+import os
+
+from ddplint.runtime.meeting import exported, loopback
+from ddplint.runtime.shim.session import Session, current
+
+RULES = {
+    "RANK": "DDP101",
+    "WORLD_SIZE": "DDP102",
+    "LOCAL_RANK": "DDP109",
+    "LOCAL_WORLD_SIZE": "DDP105",
+    "MASTER_ADDR": "DDP103",
+    "MASTER_PORT": "DDP107",
+}
+
+
+class Watched(os._Environ):  # type: ignore[type-arg]
+    """The class that ``os.environ`` gets while a script runs; only assignment differs."""
+
+    def __setitem__(self, key: str, value: str) -> None:
+        session = current()
+        if session is None or not session.launched or key not in RULES or _counts(session, key, value):
+            super().__setitem__(key, value)
+
+
+def _counts(session: Session, key: str, value: str) -> bool:
+    """Whether the script's value is stored: it is the launcher's, or the launcher has none."""
+    known = exported(session.topology).get(key)
+    if value == known or type(value) is not str:
+        return True
+    if known is None:
+        if key == "MASTER_ADDR" and session.topology.nnodes.value != 1 and loopback(value):
+            return not session.overrule(f"MASTER_ADDR={value} leads every node to itself", "DDP103")
+        return True
+    if key == "MASTER_ADDR" and loopback(value) and loopback(known):
+        return False
+    source = dict(session.topology.fields())[FIELDS[key]].source
+    return not session.overrule(f"{key}={value} is overruled by {known} ({source})", RULES[key])
+
+
+FIELDS = {
+    "RANK": "rank",
+    "WORLD_SIZE": "world_size",
+    "LOCAL_RANK": "local_rank",
+    "LOCAL_WORLD_SIZE": "local_world_size",
+    "MASTER_ADDR": "master_addr",
+    "MASTER_PORT": "master_port",
+}
+
+
+def watch() -> None:
+    """Watch assignments to ``os.environ`` from here on."""
+    os.environ.__class__ = Watched

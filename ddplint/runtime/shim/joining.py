@@ -1,0 +1,191 @@
+"""``init_process_group`` as a script calls it, with the launcher's rank, world size and address in place of its own."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from ddplint.runtime import process_group
+from ddplint.runtime.meeting import Reported, exported, loopback
+from ddplint.runtime.problem import Problem
+from ddplint.runtime.shim.corrections import place
+from ddplint.runtime.shim.session import Session, current
+from ddplint.runtime.topology import Topology, said
+
+# They find their ranks in their own way, or are for tests.
+_LEFT_ALONE = ("mpi", "fake")
+
+
+def patch(dist: Any) -> None:
+    """Put the corrected function into torch, and wherever it was imported from there already."""
+    original = dist.distributed_c10d.init_process_group
+    process_group.torch_init = original
+    signature = inspect.signature(original)
+
+    @functools.wraps(original)
+    def init_process_group(*args: Any, **kwargs: Any) -> None:
+        session = current()
+        call = signature.bind(*args, **kwargs).arguments
+        if session is None or dist.is_initialized() or str(call.get("backend")).lower() in _LEFT_ALONE:
+            original(*args, **kwargs)
+        elif session.launched or _is_alone(session, call) or _joins_others(session, call):
+            join(session, call)
+        else:
+            original(*args, **kwargs)
+
+    dist.init_process_group = dist.distributed_c10d.init_process_group = init_process_group
+
+
+def _is_alone(session: Session, call: Mapping[str, Any]) -> bool:
+    """Whether a process that nobody launched asks for a group of its own: it needs no address for that."""
+    claims = (call.get("rank", -1), call.get("world_size", -1), call.get("store"), call.get("init_method"))
+    return os.getpid() == session.pid and claims in ((-1, -1, None, None), (0, 1, None, None), (-1, -1, None, "env://"))
+
+
+def _joins_others(session: Session, call: Mapping[str, Any]) -> bool:
+    """Whether a process that nobody but the script started (a fork of ours) joins a group by its own numbers."""
+    return os.getpid() != session.pid and _number(call.get("rank")) is not None and call.get("store") is None
+
+
+def _number(value: object) -> int | None:
+    """What a script gives as its rank; torch takes -1 for nothing."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def join(session: Session, call: Mapping[str, Any]) -> None:
+    """Form the group that the launcher speaks of, whatever the call says."""
+    if session.launched:
+        topology = _claimed(session, call)
+    elif os.getpid() == session.pid:
+        topology = session.topology
+    else:
+        topology = _spoken_for(session, call)
+    device, wrong = _device(session, topology, call)
+    options = {name: value for name, value in call.items() if name in ("pg_options", "group_name", "_ranks")}
+    if call.get("device_id") is not None and device.type != "cpu":
+        options["device_id"] = device
+    backend = _backend(session, call.get("backend"), device)
+    timeout: timedelta | None = call.get("timeout")
+    if call.get("store") is not None:
+        # Whoever made it has seen to it that all find it.
+        process_group.torch_init(
+            backend, store=call["store"], rank=topology.rank.value, world_size=topology.world_size.value,
+            timeout=timeout, **options,
+        )  # fmt: skip
+        return
+    calls = session.options.roll_call
+    reported = (
+        Reported(process_group.equipment(device), session.command, (*wrong, *session.problems())) if calls else None
+    )
+    started = process_group.start(
+        topology,
+        device,
+        backend,
+        timeout=timeout,
+        init_timeout=process_group.INIT_TIMEOUT,
+        reported=reported,
+        **options,
+    )
+    if session.options.correct:
+        os.environ.update(exported(started.topology))
+    if session.launched:
+        session.topology = started.topology
+    session.tell(process_group.default_store(), started.rank, started.world_size)
+
+
+def _claimed(session: Session, call: Mapping[str, Any]) -> Topology:
+    """The launcher's topology, with what only the script knows; notes what the call says otherwise."""
+    topology = session.topology
+    url = urlsplit(str(call.get("init_method") or ""))
+    query = parse_qs(url.query)
+    claims = {
+        "rank": _number(call.get("rank")) if "rank" in call else _query(query, "rank"),
+        "world_size": _number(call.get("world_size")) if "world_size" in call else _query(query, "world_size"),
+    }
+    for name, rule in (("rank", "DDP101"), ("world_size", "DDP102")):
+        known = dict(topology.fields())[name]
+        claim = claims[name]
+        if claim is not None and known.value is not None and claim != known.value:
+            local = "the local rank" if name == "rank" and claim == topology.local_rank.value else ""
+            session.overrule(
+                f"init_process_group is given {name}={claim}{f', {local},' if local else ''} "
+                f"and this process has {name.replace('_', ' ')} {known.value} ({known.source})",
+                rule,
+            )
+    return _addressed(session, topology, url.hostname if url.scheme == "tcp" else None, url)
+
+
+def _query(query: Mapping[str, list[str]], name: str) -> int | None:
+    text = query.get(name, [""])[0]
+    return int(text) if text.isdigit() else None
+
+
+def _addressed(session: Session, topology: Topology, host: str | None, url: Any) -> Topology:
+    """The topology with the address that counts: the launcher's, else the script's if it leads to rank 0."""
+    several = topology.nnodes.value != 1
+    address, port = topology.master_addr, topology.master_port
+    if host is not None:
+        if address.value is not None and host != address.value and not (loopback(host) and loopback(address.value)):
+            session.overrule(f"{url.geturl()} is overruled by {address.value} ({address.source})", "DDP103")
+        elif address.value is None and several and loopback(host):
+            session.overrule(f"{url.geturl()} leads every node to itself", "DDP103")
+        elif address.value is None:
+            address = said(f"init_method ({place()})", host)
+    elif address.value is None and os.environ.get("MASTER_ADDR", "").strip():
+        given = os.environ["MASTER_ADDR"].strip()
+        if not (several and loopback(given)):
+            address = said("MASTER_ADDR, set by the script", given)
+    if port.value is None:
+        number = url.port if host is not None else None
+        given = os.environ.get("MASTER_PORT", "").strip()
+        if number is not None:
+            port = said(f"init_method ({place()})", number)
+        elif given.isdigit():
+            port = said("MASTER_PORT, set by the script", int(given))
+    elif host is not None and url.port not in (None, port.value):
+        session.overrule(f"port {url.port} is overruled by {port.value} ({port.source})", "DDP107")
+    return replace(topology, master_addr=address, master_port=port)
+
+
+def _spoken_for(session: Session, call: Mapping[str, Any]) -> Topology:
+    """A process that the script has forked is who the script says."""
+    rank, world_size = _number(call.get("rank")), _number(call.get("world_size"))
+    found = Topology(session.topology.launcher)
+    claimed = f"the script, {place()}"
+    if rank is not None and world_size is not None:
+        found = replace(found, rank=said(claimed, rank), world_size=said(claimed, world_size))
+    own = session.topology
+    found = replace(found, master_addr=own.master_addr, master_port=own.master_port, nnodes=own.nnodes)
+    url = urlsplit(str(call.get("init_method") or ""))
+    return _addressed(session, found, url.hostname if url.scheme == "tcp" else None, url)
+
+
+def _device(session: Session, topology: Topology, call: Mapping[str, Any]) -> tuple[Any, tuple[Problem, ...]]:
+    """The device of this process, made the current one unless the script has chosen one that it may have."""
+    torch: Any = sys.modules["torch"]
+    if not torch.cuda.is_available():
+        return torch.device("cpu"), ()
+    if session.device_chosen or not session.launched:
+        return torch.device("cuda", torch.cuda.current_device()), ()
+    device, wrong = process_group.pinned(topology)
+    wanted = call.get("device_id")
+    index = wanted if isinstance(wanted, int) else getattr(wanted, "index", None)
+    if index is not None and not wrong and index != device.index:
+        session.overrule(f"device_id is cuda:{index}, and this process has cuda:{device.index}", "DDP109")
+    return device, wrong
+
+
+def _backend(session: Session, wanted: object, device: Any) -> str:
+    if wanted is None:
+        return process_group.default_backend(device)
+    if "nccl" in str(wanted).lower() and device.type == "cpu":
+        session.overrule(f"{wanted} needs a CUDA device, and there is none: gloo is used", "")
+        return "gloo"
+    return str(wanted)

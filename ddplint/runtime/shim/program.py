@@ -1,0 +1,121 @@
+"""Run a script or a module as ``python`` would: its own ``__main__``, arguments, folder on the path and traceback."""
+
+from __future__ import annotations
+
+import builtins
+import importlib.util
+import io
+import os
+import sys
+from collections.abc import Sequence
+from importlib.machinery import SourceFileLoader
+from types import CodeType, ModuleType, TracebackType
+
+from ddplint.runtime.shim.corrections import is_ours
+
+
+class ProgramError(Exception):
+    """There is no such program; says which and why."""
+
+
+def run(name: str, arguments: Sequence[str], module: bool = False) -> int:
+    """Run a program in this process; its exit status.
+
+    Raises:
+        ProgramError: it cannot be found or read.
+        SystemExit: as the program raised it.
+    """
+    main = _module(name) if module else _script(name)
+    code: CodeType = main.__dict__.pop("__code_to_run__")
+    sys.argv = [main.__file__ or name, *arguments]
+    sys.path[0] = os.getcwd() if module else os.path.dirname(os.path.realpath(name))
+    # multiprocessing looks for the main module here, and pickle for its classes.
+    sys.modules["__main__"] = main
+    try:
+        exec(code, main.__dict__)
+    except SystemExit:
+        raise
+    except BaseException as error:
+        _show(error)
+        return 130 if isinstance(error, KeyboardInterrupt) else 1
+    return 0
+
+
+def _script(path: str) -> ModuleType:
+    main = ModuleType("__main__")
+    try:
+        with io.open_code(os.path.abspath(path)) as file:
+            text = file.read()
+    except OSError as error:
+        raise ProgramError(f"cannot read {path}: {error.strerror}") from error
+    try:
+        code = compile(text, path, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as error:
+        raise ProgramError("".join(_only(error))) from error
+    main.__dict__.update(
+        __file__=path,
+        __builtins__=builtins,
+        __loader__=SourceFileLoader("__main__", path),
+        __spec__=None,
+        __package__=None,
+        __cached__=None,
+        __code_to_run__=code,
+    )
+    return main
+
+
+def _only(error: BaseException) -> list[str]:
+    from traceback import format_exception_only
+
+    return format_exception_only(type(error), error)
+
+
+def _module(name: str) -> ModuleType:
+    # As python -m does: what lies in the current folder is found first.
+    sys.path[0] = os.getcwd()
+    try:
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.submodule_search_locations is not None:
+            spec = importlib.util.find_spec(f"{name}.__main__")
+    except (ImportError, ValueError) as error:
+        raise ProgramError(f"no module named {name}: {error}") from error
+    loader = None if spec is None else spec.loader
+    code = loader.get_code(spec.name) if spec is not None and hasattr(loader, "get_code") else None  # type: ignore[union-attr]
+    if spec is None or code is None:
+        raise ProgramError(f"no module named {name} that can be run")
+    main = ModuleType("__main__")
+    main.__dict__.update(
+        __file__=spec.origin,
+        __builtins__=builtins,
+        __loader__=loader,
+        __spec__=spec,
+        __package__=spec.parent,
+        __cached__=spec.cached,
+        __code_to_run__=code,
+    )
+    return main
+
+
+def _show(error: BaseException) -> None:
+    """Print the traceback without frames of ours, in the way the program has asked for."""
+    seen: set[int] = set()
+    one: BaseException | None = error
+    while one is not None and id(one) not in seen:
+        seen.add(id(one))
+        one.__traceback__ = without_ours(one.__traceback__)
+        one = one.__cause__ or one.__context__
+    sys.excepthook(type(error), error, error.__traceback__)
+    sys.stderr.flush()
+
+
+def without_ours(traceback: TracebackType | None) -> TracebackType | None:
+    """The traceback with the frames of this package left out."""
+    kept = []
+    while traceback is not None:
+        if not is_ours(traceback.tb_frame.f_code.co_filename):
+            kept.append(traceback)
+        traceback = traceback.tb_next
+    below = None
+    for one in reversed(kept):
+        below = TracebackType(below, one.tb_frame, one.tb_lasti, one.tb_lineno)
+    return below
