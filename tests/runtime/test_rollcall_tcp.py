@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import socket
@@ -43,6 +44,20 @@ def test_eight_ranks_meet() -> None:
 def _process(rank: int, port: int, results: multiprocessing.SimpleQueue[tuple[int, bool, int]]) -> None:
     verdict = attend(one(rank, 3, pid=os.getpid()), JOB, "localhost", port, 30, quiet)
     results.put((rank, verdict.ok, os.getpid()))
+
+
+def test_the_port_is_free_again() -> None:
+    with call() as made:
+        futures = [made.rank0(one(0, 3)), made.other(one(1, 3)), made.other(one(2, 3))]
+        with socket.create_connection((HOST, made.port), timeout=10) as stranger:
+            assert all(future.result(20).ok for future in futures)
+            stranger.settimeout(10)
+            with contextlib.suppress(ConnectionResetError):
+                assert stranger.recv(1) == b""
+        made.listener.close()
+        # Without SO_REUSEADDR, so nothing of rank 0 may be left in TIME_WAIT.
+        with socket.socket() as again:
+            again.bind((HOST, made.port))
 
 
 def test_processes_meet() -> None:
@@ -225,7 +240,7 @@ def test_rank_0_leaves() -> None:
 
 def test_progress_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hearing, "FIRST_PROGRESS", 0.2)
-    with call(seconds=2) as made:
+    with call(seconds=1) as made:
         first, second = made.rank0(one(0, 3)), made.other(one(1, 3))
         assert not first.result(20).ok
         assert not second.result(20).ok

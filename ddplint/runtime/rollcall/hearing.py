@@ -112,7 +112,7 @@ class Hearing:
             self._look(now)
         if not over and (self._unseen or now < self._due()):
             return None
-        return judge(self.present, self._notes(), seconds=now - self._start)
+        return judge(self.present, self._notes(), seconds=min(now, self._deadline) - self._start)
 
     def _due(self) -> float:
         if self._evidence is not None:

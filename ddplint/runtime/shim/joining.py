@@ -80,17 +80,14 @@ def join(session: Session, call: Mapping[str, Any]) -> None:
             timeout=timeout, **options,
         )  # fmt: skip
         return
-    calls = session.options.roll_call
-    reported = (
-        Reported(process_group.equipment(device), session.command, (*wrong, *session.problems())) if calls else None
-    )
+    reported = Reported(process_group.equipment(device), session.command, (*wrong, *session.problems()))
     started = process_group.start(
         topology,
         device,
         backend,
         timeout=timeout,
         init_timeout=process_group.INIT_TIMEOUT,
-        reported=reported,
+        reported=reported if session.options.roll_call else None,
         **options,
     )
     if session.options.correct:
