@@ -25,8 +25,8 @@ commands:
   rule [RULE]               explain a rule; without one, list them all
   ranks SCRIPT              the rank, device, ... that every process would get
   env                       the rank of this process, and who says so
-  run SCRIPT                run a script with the start of its process group corrected
-  preflight                 are all processes of this job there? under its launcher
+  run SCRIPT                run a script, and start its process group right
+  preflight                 under a launcher: are all processes there?
   config                    the settings, and where each of them comes from
 
 options of check, those most used:
@@ -34,11 +34,9 @@ options of check, those most used:
   --output-format FORMAT    text, concise, json, json-lines or github
   --fail-on SEVERITY        exit 1 from here on: error, warning (default), note
   --fix, --diff             repair, or show how; more with --unsafe-fixes
-  -q, -v                    say less, say more
+  -q, -v, --version, --help
 
-  --version, --help
-
-exit code: 0 nothing found (or --exit-zero), 1 findings, 2 wrong usage, settings or paths
+exit code: 0 nothing found (or --exit-zero), 1 findings, 2 wrong usage or paths
 """
 
 

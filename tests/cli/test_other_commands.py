@@ -31,7 +31,7 @@ def test_help_fits_a_screen(option: str, command: Command) -> None:
     assert max(len(line) for line in lines) <= 80
 
 
-@pytest.mark.parametrize("name", ["check", "rule", "ranks", "env", "config"])
+@pytest.mark.parametrize("name", ["check", "rule", "ranks", "env", "run", "preflight", "config"])
 def test_every_command_has_help(name: str, command: Command) -> None:
     outcome = command(name, "--help")
     assert outcome.code == 0

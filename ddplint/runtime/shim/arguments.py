@@ -60,5 +60,11 @@ def _correct(session: Session, action: argparse.Action, result: argparse.Namespa
     text = f"{action.option_strings[0]} is {given!r}, and this process has local rank {local_rank}"
     text += f" ({session.topology.local_rank.source})"
     if session.overrule(text, "DDP112", place()):
-        keep_text = action.type is None and not isinstance(action.default, int)
-        setattr(result, action.dest, str(local_rank) if keep_text else local_rank)
+        setattr(result, action.dest, _typed(action, local_rank))
+
+
+def _typed(action: argparse.Action, local_rank: int | None) -> object:
+    """The local rank as the parser would have read it from the command line."""
+    if callable(action.type):
+        return action.type(str(local_rank))
+    return local_rank if isinstance(action.default, int) else str(local_rank)

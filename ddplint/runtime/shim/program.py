@@ -27,7 +27,7 @@ def run(name: str, arguments: Sequence[str], module: bool = False) -> int:
     """
     main = _module(name) if module else _script(name)
     code: CodeType = main.__dict__.pop("__code_to_run__")
-    sys.argv = [main.__file__ or name, *arguments]
+    sys.argv = [str(main.__file__) if module else name, *arguments]
     sys.path[0] = os.getcwd() if module else os.path.dirname(os.path.realpath(name))
     # multiprocessing looks for the main module here, and pickle for its classes.
     sys.modules["__main__"] = main
@@ -41,13 +41,22 @@ def run(name: str, arguments: Sequence[str], module: bool = False) -> int:
     return 0
 
 
-def _script(path: str) -> ModuleType:
+def _empty() -> ModuleType:
     main = ModuleType("__main__")
+    if sys.version_info < (3, 14):
+        main.__annotations__ = {}
+    return main
+
+
+def _script(name: str) -> ModuleType:
+    main = _empty()
+    # Since Python 3.9 the main module has an absolute path, however it was called.
+    path = os.path.abspath(name)
     try:
-        with io.open_code(os.path.abspath(path)) as file:
+        with io.open_code(path) as file:
             text = file.read()
     except OSError as error:
-        raise ProgramError(f"cannot read {path}: {error.strerror}") from error
+        raise ProgramError(f"cannot read {name}: {error.strerror}") from error
     try:
         code = compile(text, path, "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:
@@ -83,7 +92,7 @@ def _module(name: str) -> ModuleType:
     code = loader.get_code(spec.name) if spec is not None and hasattr(loader, "get_code") else None  # type: ignore[union-attr]
     if spec is None or code is None:
         raise ProgramError(f"no module named {name} that can be run")
-    main = ModuleType("__main__")
+    main = _empty()
     main.__dict__.update(
         __file__=spec.origin,
         __builtins__=builtins,
