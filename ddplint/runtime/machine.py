@@ -68,17 +68,22 @@ def problems(topology: Topology, environ: Environ, visible: int | None, machine:
 
 
 def master_problem(
-    topology: Topology, resolved: tuple[str, ...] | OSError, machine: Machine = THIS, behind_a_service: bool = False
+    topology: Topology,
+    resolved: tuple[str, ...] | OSError,
+    machine: Machine = THIS,
+    behind_a_service: bool = False,
+    several: bool = False,
 ) -> Problem | None:
     """Why the master's address will not do, seen from this process; None where there are not several nodes.
 
     ``resolved`` is what the address resolves to here, or why it does not (nothing: no reason is known). An
     `Unresolved` may go away with time; no other problem does. ``behind_a_service``: the address may be that of a
-    Service of Kubernetes, which is nobody's own and leads to rank 0 all the same.
+    Service of Kubernetes, which is nobody's own and leads to rank 0 all the same. ``several``: there may be several
+    nodes although the launcher does not say so.
     """
     master = topology.master_addr
     # An address that is loopback as it stands is told without the machine (validation).
-    if master.value is None or not several_nodes(topology) or validation.is_loopback(master.value):
+    if master.value is None or not (several or several_nodes(topology)) or validation.is_loopback(master.value):
         return None
     shown = f"master address {master.value} ({master.source})"
     if isinstance(resolved, OSError) or not resolved:

@@ -32,6 +32,8 @@ SECONDS = 60.0
 DEFAULT_PORT = 29500
 # How long rank 0 tries to get a port that is taken: an earlier job may be ending.
 PATIENCE = 5.0
+# How long it asks whoever has the port, before it tries again.
+ASKING = 1.0
 # An option with one of these in its name may well differ between the processes of one job.
 _OWN = ("rank", "gpu", "device", "node", "host", "addr", "port", "url", "log", "out", "dir", "path", "data", "cache")
 
@@ -136,9 +138,19 @@ def meet(topology: Topology, environ: Environ, reported: Reported, limit: float,
     if not verdict.ok:
         if listener is not None:
             listener.close()
-        unresolved = _master_problem(topology, environ) if topology.rank.value == 0 else None
-        refuse(Verdict(verdict.present, (*([unresolved] if unresolved else []), *verdict.problems)), own)
+        refuse(Verdict(verdict.present, (*_unheard(topology, environ, reported, verdict), *verdict.problems)), own)
     return Meeting(address, port, verdict, listener)
+
+
+def _unheard(topology: Topology, environ: Environ, reported: Reported, verdict: Verdict) -> list[Problem]:
+    """What this process alone knows: its own errors, if it told them to nobody, and that the others look elsewhere."""
+    found = list(own_problems(topology, environ, reported))
+    if topology.rank.value == 0 and topology.nnodes.value != 1 and len(verdict.present) < 2:
+        # Nobody came here; there may be several hosts although nothing says so.
+        astray = _master_problem(topology, environ, several=True)
+        found += [astray] if astray is not None else []
+    told = [problem.detected for problem in verdict.problems]
+    return [one for one in dict.fromkeys(found) if not any(one.detected in text for text in told)]
 
 
 def refuse(verdict: Verdict, own: Attendance) -> None:
@@ -151,14 +163,16 @@ def refuse(verdict: Verdict, own: Attendance) -> None:
 def _host(own: Attendance, job: Job, port: int, limit: float, say: Say) -> tuple[Verdict, socket.socket | None]:
     """Answer the roll-call; where the port is taken, ask whoever has it."""
     end = time.monotonic() + min(limit, PATIENCE)
+    said_there: list[Problem] = []
     while True:
         try:
             listener = listen(port)
         except PortTaken as taken:
             # Another process that takes itself for rank 0 of this job tells both.
-            verdict = attend(own, job, "localhost", port, min(limit, PATIENCE), say)
+            verdict = attend(own, job, "localhost", port, min(limit, ASKING), say)
+            said_there += verdict.problems
             if verdict.present or time.monotonic() > end:
-                return Verdict(verdict.present, (_taken(taken), *verdict.problems)), None
+                return Verdict(verdict.present, (_taken(taken), *dict.fromkeys(said_there))), None
             time.sleep(0.1)
         else:
             return answer(own, job, listener, limit, say), listener
@@ -167,7 +181,7 @@ def _host(own: Attendance, job: Job, port: int, limit: float, say: Say) -> tuple
 def _taken(taken: PortTaken) -> Problem:
     return Problem(
         ERROR,
-        str(taken),
+        taken.strerror or str(taken),
         "rank 0 listens on the master port, which nobody else may have",
         "end the other program, or set MASTER_PORT to a free port, the same in every process; two jobs on one node "
         "need two ports",
@@ -224,14 +238,15 @@ def _resolved(address: str) -> tuple[str, ...]:
         return ()
 
 
-def _master_problem(topology: Topology, environ: Environ) -> Problem | None:
+def _master_problem(topology: Topology, environ: Environ, several: bool = False) -> Problem | None:
     resolved: tuple[str, ...] | OSError
     try:
         resolved = addresses.resolve(topology.master_addr.value or "")
     except OSError as error:
         resolved = error
     # Kubernetes sets the variable in every pod.
-    return machine.master_problem(topology, resolved, behind_a_service="KUBERNETES_SERVICE_HOST" in environ)
+    behind_a_service = "KUBERNETES_SERVICE_HOST" in environ
+    return machine.master_problem(topology, resolved, behind_a_service=behind_a_service, several=several)
 
 
 def common(command: Sequence[str]) -> str:

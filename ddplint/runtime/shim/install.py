@@ -19,6 +19,7 @@ def install() -> None:
     _installed = True
     environ.watch()
     arguments.patch()
+    after_import("torch.utils.data.distributed", _patch_sampler)
     imported = "torch" in sys.modules
     after_import("torch", _patch_torch)
     if imported:
@@ -41,6 +42,12 @@ def _patch_torch() -> None:
     for old, new in zip(before, _names(torch, spawn), strict=True):
         if old is not new:
             _replaced[id(old)] = new
+
+
+def _patch_sampler() -> None:
+    from ddplint.runtime.shim import sampling
+
+    sampling.patch(sys.modules["torch.utils.data.distributed"])
 
 
 def _names(torch: Any, spawn: Any) -> list[Any]:

@@ -110,13 +110,21 @@ def _claimed(session: Session, call: Mapping[str, Any]) -> Topology:
         known = dict(topology.fields())[name]
         claim = claims[name]
         if claim is not None and known.value is not None and claim != known.value:
-            local = "the local rank" if name == "rank" and claim == topology.local_rank.value else ""
+            session.claims[name] = claim
             session.overrule(
-                f"init_process_group is given {name}={claim}{f', {local},' if local else ''} "
-                f"and this process has {name.replace('_', ' ')} {known.value} ({known.source})",
+                f"init_process_group is given {name}={claim}{_which(topology, name, claim)} and this process has "
+                f"{name.replace('_', ' ')} {known.value} ({known.source}); elsewhere the script goes on with its own",
                 rule,
             )
     return _addressed(session, topology, url.hostname if url.scheme == "tcp" else None, url)
+
+
+def _which(topology: Topology, name: str, claim: int) -> str:
+    if name == "rank" and claim == topology.local_rank.value:
+        return ", the local rank,"
+    if name == "world_size" and claim == topology.local_world_size.value:
+        return ", the processes of one node,"
+    return ""
 
 
 def _query(query: Mapping[str, list[str]], name: str) -> int | None:

@@ -43,6 +43,8 @@ class Session:
     corrections: list[Correction] = field(default_factory=list)
     # Once the group is formed: where all processes can see what was logged already.
     store: Any = None
+    # What the script gave to init_process_group and does not count.
+    claims: dict[str, int] = field(default_factory=dict)
     # Devices that the script takes for its own, and the one it has.
     believed: dict[int, int] = field(default_factory=dict)
     device_chosen: bool = False

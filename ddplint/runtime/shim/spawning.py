@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ddplint.runtime.meeting import exported
+from ddplint.runtime.problem import ERROR, Problem, StartError
 from ddplint.runtime.shim import session as sessions
+from ddplint.runtime.shim.corrections import place
 from ddplint.runtime.shim.session import Options, Session, current
 from ddplint.runtime.topology import Topology, said
 
@@ -60,6 +62,8 @@ def patch(module: Any, package: Any) -> None:
         if session is None or how is None or nprocs < 1:
             return original(fn, args, nprocs, join, *rest, **kwargs)
         if how == "here":
+            if not session.options.correct:
+                raise StartError([_twice(session, nprocs)])
             return _run_here(session, fn, args, nprocs, join)
         wrapped = Spawned(fn, nprocs, session.topology, session.options, session.command)
         return original(wrapped, args, nprocs, join, *rest, **kwargs)
@@ -69,7 +73,7 @@ def patch(module: Any, package: Any) -> None:
 
 def _how(session: Session | None) -> str | None:
     """Whether the function runs "here", in "spawned" processes that are told who they are, or as the script has it."""
-    if session is None or not session.launched or not session.options.correct:
+    if session is None or not session.launched:
         return None
     topology = session.topology
     here, world = topology.local_world_size.value, topology.world_size.value
@@ -81,6 +85,17 @@ def _how(session: Session | None) -> str | None:
     nodes = topology.nnodes.value
     one_a_node = nodes is not None and nodes == world and topology.node_rank.value is not None
     return "spawned" if one_a_node else None
+
+
+def _twice(session: Session, nprocs: int) -> Problem:
+    here, launcher = session.topology.local_world_size.value, session.topology.launcher
+    started = f"each of the {here} processes that {launcher} has started on this node"
+    return Problem(
+        ERROR,
+        f"{place()}: mp.spawn(nprocs={nprocs}) in {started}",
+        "one of the two starts the processes of a node; both together start more than the group has ranks",
+        f"start one process a node, or take mp.spawn out and read the rank that {launcher} gives",
+    )
 
 
 class _Finished:
