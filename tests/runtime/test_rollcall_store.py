@@ -21,13 +21,19 @@ def little_grace(monkeypatch: pytest.MonkeyPatch) -> None:
 class Store:
     """Behaves like torch's; a get of what is not there would wait for the store's timeout."""
 
-    def __init__(self) -> None:
+    def __init__(self, slow: float = 0.0) -> None:
+        self.slow = slow
         self.lock = threading.Lock()
         self.values: dict[str, bytes] = {}
         self.gets = 0
+        self.verdicts = 0
 
     def set(self, key: str, value: str) -> None:
+        if key.endswith("/present"):
+            # Long enough for any other that would judge.
+            time.sleep(self.slow)
         with self.lock:
+            self.verdicts += key.endswith("/verdict")
             self.values[key] = value.encode()
 
     def get(self, key: str) -> bytes:
@@ -77,16 +83,18 @@ def test_a_rank_comes_twice() -> None:
 
 
 def test_there_is_one_verdict_when_rank_0_comes_twice() -> None:
-    store = Store()
+    store = Store(slow=0.6)
     text = told_alike(held(one(0, 2, pid=5), one(0, 2, pid=6), one(0, 2, pid=7), store=store))
     assert "rank 0 is claimed 3 times" in text
     assert "rank 1 of 2 did not come" in text
+    assert store.verdicts == 1
 
 
 def test_without_rank_0_another_judges() -> None:
-    store = Store()
+    store = Store(slow=0.6)
     text = told_alike(held(*(one(rank, 8) for rank in range(1, 8)), seconds=0.5, store=store))
     assert "rank 0 of 8 did not come" in text
+    assert store.verdicts == 1
     # One reads all reports, and each the verdict.
     assert store.gets <= 6 + 2 * 7
 

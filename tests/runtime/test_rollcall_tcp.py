@@ -19,6 +19,7 @@ from ddplint.runtime.rollcall import Verdict, answer, attend, client, hearing, w
 def little_grace(monkeypatch: pytest.MonkeyPatch) -> None:
     """Enough for threads that are started already."""
     monkeypatch.setattr(hearing, "GRACE", 0.7)
+    monkeypatch.setattr(client, "HELLO_SECONDS", 2.0)
 
 
 def test_eight_ranks_meet() -> None:
