@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from ddplint.runtime import recording
+from ddplint.runtime import machine, recording
 from ddplint.runtime.files import file_text
 from ddplint.runtime.launchers import BY_NAME
 from ddplint.runtime.launchers.launcher import unreadable
@@ -34,7 +34,7 @@ def show(source: str | None, launcher: str | None, output_format: str) -> int:
         OSError: the recorded environment cannot be read.
     """
     if source is None:
-        result = report(os.environ, file_text, launcher)
+        result = report(os.environ, file_text, launcher, machine.seen_here)
     else:
         text = sys.stdin.read() if source == "-" else _read(Path(source))
         result = report(recording.parse(text), unreadable, launcher)

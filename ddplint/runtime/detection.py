@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from ddplint.runtime.conflict import Conflict
 from ddplint.runtime.launchers import AGENTS, BY_NAME, DAEMONS, ORDER, azureml, environment, lsf, plain, pmi, slurm
 from ddplint.runtime.launchers.launcher import Environ, Launcher, Read, number, text, unreadable
-from ddplint.runtime.topology import Claim, DetectionError, Field, Topology, said
+from ddplint.runtime.topology import Claim, DetectionError, Topology, said
 
 OVERRIDE = "DDPLINT_LAUNCHER"
 # What two launchers must agree on. Names of hosts and addresses are no numbers: one host has many.
@@ -109,12 +110,12 @@ def _must_agree(first: Topology, second: Topology, both_can_win: bool) -> None:
 def _with_others(topology: Topology, second: Topology) -> Topology:
     """The topology with what another launcher says beside it; a variable is not named twice."""
     theirs = dict(second.fields())
-    changed: dict[str, Field[int]] = {}
+    changed: dict[str, Any] = {}
     for name, own in topology.fields():
         other = theirs[name]
         if name in COMPARED and other.value is not None and other.source not in {claim.source for claim in own.claims}:
             changed[name] = replace(own, others=(*own.others, Claim(other.source or "", other.value)))
-    return replace(topology, **changed)  # type: ignore[arg-type]
+    return replace(topology, **changed)
 
 
 def _on_one_node(topology: Topology) -> Topology:

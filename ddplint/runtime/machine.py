@@ -117,6 +117,29 @@ def master_problem(
     )
 
 
+def unreachable_master(topology: Topology, environ: Environ, several: bool = False) -> Problem | None:
+    """`master_problem` on this machine."""
+    resolved: tuple[str, ...] | OSError
+    try:
+        resolved = addresses.resolve(topology.master_addr.value or "")
+    except OSError as error:
+        resolved = error
+    # Kubernetes sets the variable in every pod.
+    behind_a_service = "KUBERNETES_SERVICE_HOST" in environ
+    return master_problem(topology, resolved, behind_a_service=behind_a_service, several=several)
+
+
+def seen_here(topology: Topology, environ: Environ) -> Iterator[Problem]:
+    """What is wrong with this process on this machine, as far as it shows without torch."""
+    yield from problems(topology, environ, None)
+    master = unreachable_master(topology, environ)
+    if master is not None:
+        yield master
+    gloo = gloo_problem(topology, environ, topology.master_addr.value or "")
+    if gloo is not None:
+        yield gloo
+
+
 def _with_rank_0(topology: Topology, machine: Machine) -> bool:
     if topology.rank.value == 0 or topology.node_rank.value == 0:
         return True

@@ -124,7 +124,7 @@ def meet(topology: Topology, environ: Environ, reported: Reported, limit: float,
     assert port is not None
     own = attendance(topology, environ, reported)
     if topology.rank.value != 0:
-        wrong = _master_problem(topology, environ)
+        wrong = machine.unreachable_master(topology, environ)
         if wrong is not None and wrong.severity == ERROR and not isinstance(wrong, machine.Unresolved):
             # There is nobody at this address whom it could be told.
             refuse(Verdict((), (wrong,)), own)
@@ -147,32 +147,33 @@ def _unheard(topology: Topology, environ: Environ, reported: Reported, verdict: 
     found = list(own_problems(topology, environ, reported))
     if topology.rank.value == 0 and topology.nnodes.value != 1 and len(verdict.present) < 2:
         # Nobody came here; there may be several hosts although nothing says so.
-        astray = _master_problem(topology, environ, several=True)
+        astray = machine.unreachable_master(topology, environ, several=True)
         found += [astray] if astray is not None else []
     told = [problem.detected for problem in verdict.problems]
     return [one for one in dict.fromkeys(found) if not any(one.detected in text for text in told)]
 
 
 def refuse(verdict: Verdict, own: Attendance) -> None:
-    """Raise what a verdict says, if it is a refusal."""
-    errors = [problem for problem in verdict.problems if problem.severity == ERROR]
-    if errors:
-        raise StartError(errors, f"rank {own.rank} of {own.world_size} on {own.host}, process {own.pid}")
+    """Raise what a verdict says, if it is a refusal; its warnings may say why: somebody was turned away."""
+    if not verdict.ok:
+        raise StartError(verdict.problems, f"rank {own.rank} of {own.world_size} on {own.host}, process {own.pid}")
 
 
 def _host(own: Attendance, job: Job, port: int, limit: float, say: Say) -> tuple[Verdict, socket.socket | None]:
     """Answer the roll-call; where the port is taken, ask whoever has it."""
     end = time.monotonic() + min(limit, PATIENCE)
-    said_there: list[Problem] = []
+    answers: list[Problem] = []
     while True:
         try:
             listener = listen(port)
         except PortTaken as taken:
             # Another process that takes itself for rank 0 of this job tells both.
             verdict = attend(own, job, "localhost", port, min(limit, ASKING), say)
-            said_there += verdict.problems
-            if verdict.present or time.monotonic() > end:
-                return Verdict(verdict.present, (_taken(taken), *dict.fromkeys(said_there))), None
+            if verdict.present:
+                return verdict, None
+            answers += verdict.problems
+            if time.monotonic() > end:
+                return Verdict(problems=(_taken(taken), *dict.fromkeys(answers))), None
             time.sleep(0.1)
         else:
             return answer(own, job, listener, limit, say), listener
@@ -225,7 +226,7 @@ def own_problems(topology: Topology, environ: Environ, reported: Reported) -> It
     """The errors that this process knows of without the others."""
     found = [*reported.problems, *problems(topology, environ)]
     found += machine.problems(topology, environ, reported.equipment.count)
-    wrong = _master_problem(topology, environ)
+    wrong = machine.unreachable_master(topology, environ)
     # A name that does not resolve may do so a moment later; whoever connects tries again.
     found += [] if wrong is None or isinstance(wrong, machine.Unresolved) else [wrong]
     return [problem for problem in dict.fromkeys(found) if problem.severity == ERROR]
@@ -236,17 +237,6 @@ def _resolved(address: str) -> tuple[str, ...]:
         return addresses.resolve(address) if address else ()
     except OSError:
         return ()
-
-
-def _master_problem(topology: Topology, environ: Environ, several: bool = False) -> Problem | None:
-    resolved: tuple[str, ...] | OSError
-    try:
-        resolved = addresses.resolve(topology.master_addr.value or "")
-    except OSError as error:
-        resolved = error
-    # Kubernetes sets the variable in every pod.
-    behind_a_service = "KUBERNETES_SERVICE_HOST" in environ
-    return machine.master_problem(topology, resolved, behind_a_service=behind_a_service, several=several)
 
 
 def common(command: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,11 +36,19 @@ class Report:
         return any(problem.severity == ERROR for problem in self.problems)
 
 
-def report(environ: Environ, read: Read = unreadable, launcher: str | None = None) -> Report:
-    """Resolve an environment and look for what is wrong; what cannot be resolved is a problem as well."""
+Look = Callable[[Topology, Environ], Iterable[Problem]]
+
+
+def report(
+    environ: Environ, read: Read = unreadable, launcher: str | None = None, look: Look = lambda topology, environ: ()
+) -> Report:
+    """Resolve an environment and look for what is wrong; what cannot be resolved is a problem as well.
+
+    ``look`` adds what only the machine of the process shows.
+    """
     try:
         topology = detect(environ, read, launcher)
-        return Report(topology, problems(topology, environ))
+        return Report(topology, tuple(dict.fromkeys((*problems(topology, environ), *look(topology, environ)))))
     except DetectionError as error:
         return Report(None, (_undecided(error),))
 
