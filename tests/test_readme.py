@@ -19,8 +19,8 @@ from ddplint.cli import COMMANDS, main
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
-# Options of pip, of torchrun, and of the scripts that the text speaks of.
-FOREIGN = {"--editable", "--node_rank", "--nproc_per_node", "--local_rank"}
+# Options of pip, of torchrun, of srun and of the scripts that the text speaks of.
+FOREIGN = {"--editable", "--epochs", "--nodes", "--ntasks-per-node", "--node_rank", "--nproc_per_node", "--local_rank"}
 
 LEFT_OUT = "[...]"
 

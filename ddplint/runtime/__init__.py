@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ddplint.runtime.problem import StartError
+
 if TYPE_CHECKING:
     from ddplint.runtime.process_group import (
         Process,
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Process",
+    "StartError",
     "init_process_group",
     "is_main_process",
     "local_rank",

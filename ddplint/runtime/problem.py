@@ -24,6 +24,9 @@ class Problem:
 class StartError(RuntimeError):
     """The process group is not started: it would fail, hang, or train something wrong."""
 
+    # Where users import it from, and what a traceback calls it.
+    __module__ = "ddplint.runtime"
+
     def __init__(self, problems: Sequence[Problem], who: str = "") -> None:
         self.problems = tuple(problems)
         heading = f"the process group is not started{f' ({who})' if who else ''}"

@@ -151,8 +151,8 @@ def start(
     return _current
 
 
-# The shim puts the real function here before it replaces it.
-torch_init = dist.init_process_group
+# torch's own, also where the shim has replaced it before this module was imported.
+torch_init: Any = getattr(dist.init_process_group, "before_ddplint", dist.init_process_group)
 
 
 def _init(

@@ -26,7 +26,6 @@ _LEFT_ALONE = ("mpi", "fake")
 def patch(dist: Any) -> None:
     """Put the corrected function into torch, and wherever it was imported from there already."""
     original = dist.distributed_c10d.init_process_group
-    process_group.torch_init = original
     signature = inspect.signature(original)
 
     @functools.wraps(original)
@@ -40,6 +39,8 @@ def patch(dist: Any) -> None:
         else:
             original(*args, **kwargs)
 
+    init_process_group.before_ddplint = original  # type: ignore[attr-defined]
+    process_group.torch_init = original
     dist.init_process_group = dist.distributed_c10d.init_process_group = init_process_group
 
 
