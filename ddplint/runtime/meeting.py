@@ -222,6 +222,14 @@ def attendance(topology: Topology, environ: Environ, reported: Reported) -> Atte
     )
 
 
+def own_warnings(topology: Topology, environ: Environ) -> list[Problem]:
+    """What a job may go on with, and its user may not want; rank 0 says it for all."""
+    if topology.rank.value not in (0, None):
+        return []
+    found = (*problems(topology, environ), *machine.problems(topology, environ, None))
+    return [problem for problem in dict.fromkeys(found) if problem.severity != ERROR]
+
+
 def own_problems(topology: Topology, environ: Environ, reported: Reported) -> Iterable[Problem]:
     """The errors that this process knows of without the others."""
     found = [*reported.problems, *problems(topology, environ)]

@@ -21,6 +21,11 @@ class Problem:
         return f"Detected: {self.detected}\nRequirement: {self.requirement}\nFix: {self.fix}"
 
 
+def aside(problem: Problem) -> str:
+    """A problem that stops nothing, in the lines of a log."""
+    return f"{problem.severity}: {problem.detected}\n  {problem.requirement}\n  {problem.fix}"
+
+
 class StartError(RuntimeError):
     """The process group is not started: it would fail, hang, or train something wrong."""
 

@@ -35,10 +35,11 @@ from ddplint.runtime.meeting import (
     exported,
     located,
     meet,
+    own_warnings,
     refuse,
     seconds,
 )
-from ddplint.runtime.problem import ERROR, Problem, StartError
+from ddplint.runtime.problem import ERROR, Problem, StartError, aside
 from ddplint.runtime.rollcall import Verdict, attend_store
 from ddplint.runtime.topology import DetectionError, Topology
 from ddplint.runtime.validation import problems
@@ -98,6 +99,8 @@ def init_process_group(
     errors = [problem for problem in problems(topology, os.environ) if problem.severity == ERROR]
     if errors and (topology.rank.value is None or topology.world_size.value is None):
         raise StartError(errors)
+    for warning in own_warnings(topology, os.environ):
+        say(aside(warning))
     device, wrong = pinned(topology)
     process = start(
         topology,
@@ -133,6 +136,8 @@ def start(
     assert world_size is not None
     if options.get("device_id") is None and _binds(device, backend):
         options["device_id"] = device
+    if options.get("device_id") is not None and rank == 0 and os.environ.get("TORCH_DISTRIBUTED_DEBUG") == "DETAIL":
+        say("warning: TORCH_DISTRIBUTED_DEBUG=DETAIL makes torch ignore device_id (pytorch issue 178977)")
     if world_size == 1 and rank == 0:
         if reported is not None and reported.problems:
             raise StartError(reported.problems)
@@ -241,7 +246,7 @@ def warn(verdict: Verdict, rank: int) -> None:
     if rank == 0:
         for problem in verdict.problems:
             if problem.severity != ERROR:
-                say(f"warning: {problem.detected}\n  {problem.requirement}\n  {problem.fix}")
+                say(aside(problem))
 
 
 def existing() -> Process:
@@ -343,7 +348,7 @@ def _prepare_gloo(topology: Topology) -> None:
             os.environ["GLOO_SOCKET_IFNAME"] = interface
         problem = machine.gloo_problem(topology, os.environ, topology.master_addr.value or "")
         if problem is not None:
-            say(f"{problem.severity}: {problem.detected}\n  {problem.requirement}\n  {problem.fix}")
+            say(aside(problem))
 
 
 def _leave_in_order(backend: str) -> None:

@@ -12,8 +12,8 @@ from ddplint.runtime.detection import detect
 from ddplint.runtime.files import file_text
 from ddplint.runtime.launchers import BY_NAME
 from ddplint.runtime.launching import HANDED_ON, Wish
-from ddplint.runtime.meeting import exported
-from ddplint.runtime.problem import ERROR, StartError
+from ddplint.runtime.meeting import exported, own_warnings
+from ddplint.runtime.problem import ERROR, StartError, aside
 from ddplint.runtime.shim import install, program
 from ddplint.runtime.shim.session import Options, begin
 from ddplint.runtime.topology import DetectionError, Topology
@@ -67,6 +67,8 @@ def main(args: argparse.Namespace) -> int:
         session = begin(options, words)
     except (DetectionError, StartError) as error:
         raise RunError(str(error)) from error
+    for warning in own_warnings(topology, os.environ):
+        print(f"ddplint run: {aside(warning)}", file=sys.stderr, flush=True)
     if not session.launched:
         # What a launcher would have set, for scripts that ask.
         os.environ.update({name: value for name, value in exported(topology).items() if name not in os.environ})
