@@ -30,6 +30,9 @@ TIMEOUT = "DDPLINT_ROLLCALL_TIMEOUT"
 SECONDS = 60.0
 # Where torch itself looks for rank 0 if nobody says otherwise (torch 2.13, torch/distributed/run.py).
 DEFAULT_PORT = 29500
+# How long a full roll-call waits for somebody who is too many. Where nothing names the job it is all that tells two
+# identical jobs apart, if they start at the same time.
+SETTLE, SETTLE_UNNAMED = 0.3, 0.6
 # How long rank 0 tries to get a port that is taken: an earlier job may be ending.
 PATIENCE = 5.0
 # How long it asks whoever has the port, before it tries again.
@@ -38,6 +41,7 @@ ASKING = 1.0
 _OWN = ("rank", "gpu", "device", "node", "host", "addr", "port", "url", "log", "out", "dir", "path", "data", "cache")
 
 Say = Callable[[str], None]
+Running = Callable[[str, int, Attendance], Problem | None]
 
 
 @dataclass(frozen=True)
@@ -109,12 +113,20 @@ def _from_manager(topology: Topology, environ: Environ, limit: float) -> tuple[s
     return "rank 0, through PMI", exchange.master_through_pmi(rank, environ, addresses.own_address(), limit)
 
 
-def meet(topology: Topology, environ: Environ, reported: Reported, limit: float, say: Say) -> Meeting:
+def meet(
+    topology: Topology,
+    environ: Environ,
+    reported: Reported,
+    limit: float,
+    say: Say,
+    running: Running = lambda address, port, own: None,
+) -> Meeting:
     """Call the roll of a job of several processes, over TCP, at the address and port that `located` has found.
 
     Args:
         limit: seconds after which this process stops waiting, give or take five.
         say: takes lines about what is being waited for.
+        running: asked where nobody answers the roll: whether the job at this address has started already.
 
     Raises:
         StartError: somebody is missing, came twice, or cannot start; the text is the same in all processes.
@@ -132,13 +144,15 @@ def meet(topology: Topology, environ: Environ, reported: Reported, limit: float,
     job = Job(key(name), name.label)
     listener = None
     if topology.rank.value == 0:
-        verdict, listener = _host(own, job, port, limit, say)
+        verdict, listener = _host(own, job, port, limit, say, SETTLE if name.name else SETTLE_UNNAMED)
     else:
         verdict = attend(own, job, address, port, limit, say)
     if not verdict.ok:
         if listener is not None:
             listener.close()
-        refuse(Verdict(verdict.present, (*_unheard(topology, environ, reported, verdict), *verdict.problems)), own)
+        late = None if verdict.present else running(address, port, own)
+        own_ones = ([] if late is None else [late]) + _unheard(topology, environ, reported, verdict)
+        refuse(Verdict(verdict.present, (*own_ones, *verdict.problems)), own)
     return Meeting(address, port, verdict, listener)
 
 
@@ -159,7 +173,9 @@ def refuse(verdict: Verdict, own: Attendance) -> None:
         raise StartError(verdict.problems, f"rank {own.rank} of {own.world_size} on {own.host}, process {own.pid}")
 
 
-def _host(own: Attendance, job: Job, port: int, limit: float, say: Say) -> tuple[Verdict, socket.socket | None]:
+def _host(
+    own: Attendance, job: Job, port: int, limit: float, say: Say, settle: float
+) -> tuple[Verdict, socket.socket | None]:
     """Answer the roll-call; where the port is taken, ask whoever has it."""
     end = time.monotonic() + min(limit, PATIENCE)
     answers: list[Problem] = []
@@ -176,7 +192,7 @@ def _host(own: Attendance, job: Job, port: int, limit: float, say: Say) -> tuple
                 return Verdict(problems=(_taken(taken), *dict.fromkeys(answers))), None
             time.sleep(0.1)
         else:
-            return answer(own, job, listener, limit, say), listener
+            return answer(own, job, listener, limit, say, settle), listener
 
 
 def _taken(taken: PortTaken) -> Problem:

@@ -34,5 +34,10 @@ class StartError(RuntimeError):
 
     def __init__(self, problems: Sequence[Problem], who: str = "") -> None:
         self.problems = tuple(problems)
+        self.who = who
         heading = f"the process group is not started{f' ({who})' if who else ''}"
         super().__init__("\n\n".join([heading, *map(str, self.problems)]))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # mp.spawn sends it to the parent.
+        return StartError, (self.problems, self.who)

@@ -1,9 +1,13 @@
-"""Slurm on the simulated machines: its controller, and a daemon on each node. No systemd, no cgroups."""
+"""Slurm on the simulated machines: its controller, and a daemon on each node. No systemd, no cgroups.
+
+Each node has GPUs that are copies of /dev/null: Slurm shares them out like real ones.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,6 +18,9 @@ from launch import Command, started
 from network import Machine, Network, Refused, base_environment
 
 START = 30.0
+# On each node. Slurm only looks whether the files of these devices are there, and hands out their numbers.
+GPUS = 4
+NULL_DEVICE = os.makedev(1, 3)
 
 CONFIGURATION = """
 ClusterName=ddpl
@@ -42,7 +49,8 @@ ReturnToService=2
 InactiveLimit=0
 KillWait=1
 Waittime=0
-NodeName=node[0-1] NodeAddr=10.77.0.[10-11] CPUs=8 RealMemory=4000 State=UNKNOWN
+GresTypes=gpu
+NodeName=node[0-1] NodeAddr=10.77.0.[10-11] CPUs=8 RealMemory=4000 Gres=gpu:{gpus} State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=00:10:00 State=UP
 """
 
@@ -54,10 +62,13 @@ def cluster(network: Network) -> Iterator[dict[str, str]]:
         if shutil.which(tool) is None:
             raise Refused(f"{tool} is not installed (Debian: slurm-wlm, munge)")
     folder = network.folder / "slurm"
-    for name in ("state", "spool/node0", "spool/node1", "log"):
+    for name in ("state", "spool/node0", "spool/node1", "log", "dev"):
         (folder / name).mkdir(parents=True)
+    make_devices(folder / "dev")
     configuration = folder / "slurm.conf"
-    configuration.write_text(CONFIGURATION.format(folder=folder), encoding="utf-8")
+    configuration.write_text(CONFIGURATION.format(folder=folder, gpus=GPUS), encoding="utf-8")
+    devices = f"NodeName=node[0-1] Name=gpu File={folder}/dev/nvidia[0-{GPUS - 1}]\n"
+    (folder / "gres.conf").write_text(devices, encoding="utf-8")
     # Inside a namespace slurmd looks for cgroups that are not there unless it is told the old kind.
     (folder / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\n", encoding="utf-8")
     key = folder / "munge.key"
@@ -88,6 +99,14 @@ def cluster(network: Network) -> Iterator[dict[str, str]]:
                 wait_for(folder / "munge.socket")
         wait_until_idle(network, environment, folder)
         yield environment
+
+
+def make_devices(folder: Path) -> None:
+    for number in range(GPUS):
+        try:
+            os.mknod(folder / f"nvidia{number}", 0o666 | stat.S_IFCHR, NULL_DEVICE)
+        except PermissionError as error:
+            raise Refused(f"mknod: {error.strerror}") from error
 
 
 def wait_for(path: Path) -> None:

@@ -151,8 +151,9 @@ def test_two_commands_on_one_port() -> None:
     # The majority is not right against rank 0.
     many = only(one(0, 3, command="a"), one(1, 3, command="b"), one(2, 3, command="b"))
     assert "ranks 1-2 on node0 run `b`, rank 0 runs `a`" in many
-    # Another host may well have another path, and some do not say it.
-    assert found(one(0, 2, command="/a/train.py"), one(1, 2, "node1", command="/b/train.py")) == []
+    # On another host as well; whoever says it leaves out what may differ there.
+    assert "rank 1 on node1" in only(one(0, 2, command="a"), one(1, 2, "node1", command="b"))
+    # Some do not say it.
     assert found(one(0, 2, command="/a/train.py"), one(1, 2)) == []
 
 

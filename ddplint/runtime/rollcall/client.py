@@ -120,16 +120,20 @@ def _until_answered(call: _Call, say: Callable[[str], None]) -> Verdict:
     trouble = start + FIRST_TROUBLE
     pause = FIRST_PAUSE
     unwelcome_since: dict[_Stage, float] = {}
+    furthest: _Failure | None = None
     while True:
         try:
             return _attempt(call, resolver)
         except _Failure as error:
             failure = error
         now = time.monotonic()
+        if furthest is None or failure.stage >= furthest.stage:
+            # Who had the port is worth more than that it is closed by now.
+            furthest = failure
         unwelcome_since = {stage: since for stage, since in unwelcome_since.items() if stage is failure.stage}
         since = unwelcome_since.setdefault(failure.stage, now)
         if _final(failure.stage, now - since) or call.left <= pause:
-            raise failure
+            raise furthest
         if now >= trouble:
             trouble = now + NEXT_TROUBLE
             say(f"rank {call.own.rank} has not reached {call.where} after {now - start:.0f} s: {_short(failure)}")
@@ -259,7 +263,7 @@ def _converse(call: _Call, line: _Line) -> Verdict:
                 raise _Failure(_Stage.OTHER_JOB, refusal)
             body = wire.read_reply(call.job, message, server, client)
             if body.get("kind") == "verdict":
-                return Verdict(problems=verdict.from_json(body.get("problems")))
+                return Verdict((call.own,), verdict.from_json(body.get("problems")))
             heard = True
             if body.get("kind") == "progress":
                 last = str(body.get("text"))[:1000]

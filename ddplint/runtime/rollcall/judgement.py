@@ -253,18 +253,16 @@ def _extra(present: Sequence[Attendance]) -> Iterator[Problem]:
 def _two_jobs(present: Sequence[Attendance]) -> Iterator[Problem]:
     commands: list[str] = []
     spawners: list[str] = []
+    runs = _grouped([one for one in present if one.command], lambda one: one.command)
+    if len(runs) > 1:
+        first, *others = sorted(runs.values(), key=len, reverse=True)
+        # Rank 0 gives the verdict, so it is the others that are elsewhere.
+        if any(one.rank == 0 for other in others for one in other):
+            first, others = next(o for o in others if any(one.rank == 0 for one in o)), [first]
+        for other in others:
+            theirs, ours = _different(other[0].command, first[0].command)
+            commands.append(f"{naming.crowd(other)} {_run(other)} `{theirs}`, {_ranks(first)} {_run(first)} `{ours}`")
     for group in _grouped(present, lambda one: naming.label(one.host)).values():
-        runs = _grouped([one for one in group if one.command], lambda one: one.command)
-        if len(runs) > 1:
-            first, *others = sorted(runs.values(), key=len, reverse=True)
-            # Rank 0 gives the verdict, so it is the others that are elsewhere.
-            if any(one.rank == 0 for other in others for one in other):
-                first, others = next(o for o in others if any(one.rank == 0 for one in o)), [first]
-            for other in others:
-                theirs, ours = _different(other[0].command, first[0].command)
-                commands.append(
-                    f"{naming.crowd(other)} {_run(other)} `{theirs}`, {_ranks(first)} {_run(first)} `{ours}`"
-                )
         parents = _grouped([one for one in group if one.spawner is not None], lambda one: str(one.spawner))
         if len(parents) > 1:
             said = [f"{_ranks(children)} by pid {parent}" for parent, children in parents.items()]

@@ -40,7 +40,10 @@ def patch(dist: Any) -> None:
             original(*args, **kwargs)
 
     init_process_group.before_ddplint = original  # type: ignore[attr-defined]
-    process_group.torch_init = original
+    # Where it is imported later, or is being imported just now, it finds the original there.
+    group = sys.modules.get("ddplint.runtime.process_group.group")
+    if group is not None and hasattr(group, "torch_init"):
+        group.torch_init = original  # type: ignore[attr-defined]
     dist.init_process_group = dist.distributed_c10d.init_process_group = init_process_group
 
 
@@ -76,7 +79,7 @@ def join(session: Session, call: Mapping[str, Any]) -> None:
     timeout: timedelta | None = call.get("timeout")
     if call.get("store") is not None:
         # Whoever made it has seen to it that all find it.
-        process_group.torch_init(
+        process_group.group.torch_init(
             backend, store=call["store"], rank=topology.rank.value, world_size=topology.world_size.value,
             timeout=timeout, **options,
         )  # fmt: skip
