@@ -10,7 +10,6 @@ import os
 import socket
 import struct
 import sys
-import time
 
 import torch
 import torch.distributed as dist
@@ -51,9 +50,6 @@ def main(folder):
     }
     with open(f"{folder}/{report['host']}-{os.getpid()}.jsonl", "a", encoding="utf-8") as file:
         file.write(json.dumps(report) + "\n")
-    # A thread of gloo takes the last all-reduce apart, and needs the interpreter for it. Once that has begun to end,
-    # torch 2.13 aborts now and then ("terminate called without an active exception"), destroy_process_group or not.
-    time.sleep(0.2)
 
 
 if __name__ == "__main__":
