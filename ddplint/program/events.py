@@ -83,7 +83,8 @@ class Event:
 
     ``kind`` is one of ``init`` (``init_process_group``), ``spawn``, ``command`` (a child started with an environment
     of its own), ``device`` (a GPU chosen by index), ``store`` (a write to ``os.environ``), ``wrap`` (DDP), ``managed``
-    (a framework starts the process group), ``rpc`` (torch's RPC), ``mixed`` (an environment string used as a number).
+    (a framework starts the process group), ``rpc`` (torch's RPC), ``mixed`` (an environment string used as a number),
+    ``call`` (a function of torch that rules ask for, see ``library/calls.py``; ``name`` says which).
     ``frames`` are the functions that led here, outermost first; kept for ``init``, ``command`` and ``spawn`` only.
     """
 
@@ -97,3 +98,5 @@ class Event:
     name: str = ""
     order: int = 0
     frames: tuple[Frame, ...] = ()
+    # The call is a statement of its own: nobody takes what it returns.
+    discarded: bool = False

@@ -45,6 +45,8 @@ _SAME = (
     ("torch.nn.parallel.distributed.", "torch.nn.parallel."),
     ("torch.multiprocessing.spawn.", "torch.multiprocessing."),
     ("torch.nn.DataParallel", "torch.nn.parallel.DataParallel"),
+    ("torch.nn.parallel.data_parallel.", "torch.nn.parallel."),
+    ("torch.utils.data.dataloader.", "torch.utils.data."),
 )
 
 

@@ -14,6 +14,7 @@ from ddplint.program.values import (
     Items,
     Object,
     Op,
+    Repeated,
     Unknown,
     Value,
     negate,
@@ -54,6 +55,10 @@ def operate(run: Run, name: str, left: Value, right: Value, node: cst.CSTNode) -
         return _percent(run, left, right, node)
     if name == "add" and isinstance(left, Items) and isinstance(right, Items):
         return Items(left.values + right.values, run.origin(node))
+    if name == "mul":
+        for one, times in ((left, right), (right, left)):
+            if isinstance(one, Items) and len(one.values) == 1:
+                return Repeated(one.values[0], times, run.origin(node))
     return arithmetic.operation(name, (left, right), run.origin(node))
 
 

@@ -10,6 +10,7 @@ from copy import copy
 from functools import cached_property
 from pathlib import Path
 
+from ddplint.program.library.calls import PARAMETERS
 from ddplint.program.module import FunctionFacts, Module, SyntaxProblem, parse
 from ddplint.program.program import Program
 from ddplint.program.run import Run
@@ -30,6 +31,9 @@ _ACTS = frozenset(
     "init_process_group init_device_mesh environ getenv putenv spawn start_processes Process Popen set_device "
     "set_device_index device_ids".split()
 )
+
+# Calls that are judged by themselves, wherever they stand: the names of library/calls.py.
+_CALLS = frozenset(name.rpartition(".")[2] for name in PARAMETERS) - {"device", "gather", "reduce", "scatter"}
 
 # What makes the import of a module more than a definition of names.
 _EFFECTS = frozenset("environ putenv init_process_group spawn start_processes Process".split())
@@ -119,12 +123,12 @@ class Project:
     def matters(self, facts: FunctionFacts) -> bool:
         """Whether a function, or one it names, may be about ranks, devices or the environment."""
         words = _real_words(facts)
-        return bool(words & _WORDS) or bool(words & self._relevant_names(facts.module))
+        return bool(words & (_WORDS | _CALLS)) or bool(words & self._relevant_names(facts.module))
 
     def acts(self, facts: FunctionFacts) -> bool:
         """Whether a function starts a group or processes, or touches the environment or a device, by itself."""
         words = _real_words(facts)
-        return bool(words & _ACTS) or ("get_rank" in words and bool(words & {"cuda", "device", "to"}))
+        return bool(words & (_ACTS | _CALLS)) or ("get_rank" in words and bool(words & {"cuda", "device", "to"}))
 
     def _relevant_names(self, module: Module) -> set[str]:
         """The functions and methods of a module that matter, through any number of calls."""

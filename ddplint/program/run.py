@@ -68,6 +68,8 @@ class Run:
         self.entry = module if started else None  # the module whose __name__ is __main__
         self.state = State(self._fallback)
         self.events: list[Event] = []
+        # The expression that is a statement of its own, while it is evaluated.
+        self.statement: cst.CSTNode | None = None
         self.options: list[Input] = []
         self.lenient: set[int] = set()  # options of parsers that pass over what they do not know
         self.checks: list[Value] = []
@@ -276,6 +278,7 @@ class Run:
             name,
             len(self.events),
             self._snapshot() if kind in _TRACED else (),
+            node is self.statement,
         )
         self.events.append(event)
         return event

@@ -218,7 +218,9 @@ def _with(run: Run, node: cst.With) -> bool:
 
 
 def _expression(run: Run, node: cst.Expr) -> bool:
+    outer, run.statement = run.statement, node.value
     run.evaluate(node.value)
+    run.statement = outer
     return True
 
 

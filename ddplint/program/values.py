@@ -203,6 +203,21 @@ class Items(Value):
         return self.values
 
 
+class Repeated(Value):
+    """A list that holds one element many times: ``[element] * times``. All its places are the same object."""
+
+    __slots__ = ("element", "times")
+    type = "sequence"
+
+    def __init__(self, element: Value, times: Value, origin: Origin | None = None) -> None:
+        super().__init__(_intern("repeated", element.id, times.id), origin)
+        self.element = element
+        self.times = times
+
+    def parts(self) -> tuple[Value, ...]:
+        return (self.element, self.times)
+
+
 class Device(Value):
     """A CUDA device: ``torch.device("cuda", i)`` or ``f"cuda:{i}"`` where the index is known."""
 

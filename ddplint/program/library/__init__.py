@@ -12,7 +12,7 @@ import libcst as cst
 
 from ddplint.program import expressions, options
 from ddplint.program.events import Argument, Arguments
-from ddplint.program.library import devices, environment, process_group, python, starting
+from ddplint.program.library import calls, devices, environment, process_group, python, starting
 from ddplint.program.library.devices import device_index, use_device
 from ddplint.program.library.methods import call_method
 from ddplint.program.library.models import MODELS
@@ -37,6 +37,7 @@ __all__ = [
 
 def call(run: Run, name: str, arguments: Arguments, node: cst.CSTNode) -> Value:
     """The result and effects of a library call."""
+    calls.record(run, name, arguments, node)
     model = MODELS.get(name)
     if model is not None:
         return model(run, arguments, node)
