@@ -30,6 +30,8 @@ TIMEOUT = "DDPLINT_ROLLCALL_TIMEOUT"
 SECONDS = 60.0
 # Where torch itself looks for rank 0 if nobody says otherwise (torch 2.13, torch/distributed/run.py).
 DEFAULT_PORT = 29500
+# Where a port comes from that no launcher and no user has chosen.
+AGREED = "from the job's id"
 # How long a full roll-call waits for somebody who is too many. Where nothing names the job it is all that tells two
 # identical jobs apart, if they start at the same time.
 SETTLE, SETTLE_UNNAMED = 0.3, 0.6
@@ -100,7 +102,7 @@ def located(topology: Topology, environ: Environ, limit: float) -> Topology:
         address = said(source, found)
     if port.value is None:
         agreed = port_of(job_of(topology, environ))
-        port = said("the default", DEFAULT_PORT) if agreed is None else said("from the job's id", agreed)
+        port = said("the default", DEFAULT_PORT) if agreed is None else said(AGREED, agreed)
     return replace(topology, master_addr=address, master_port=port)
 
 
@@ -290,6 +292,11 @@ def exported(topology: Topology) -> Mapping[str, str]:
         "MASTER_PORT": topology.master_port.value,
     }
     return {name: str(value) for name, value in values.items() if value is not None}
+
+
+def same_host(one: str, other: str) -> bool:
+    """Whether two names or addresses lead to the same host, seen from here."""
+    return one == other or bool(set(_resolved(one)) & set(_resolved(other))) or (loopback(one) and loopback(other))
 
 
 def loopback(address: str) -> bool:

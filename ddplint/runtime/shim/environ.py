@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from ddplint.runtime.meeting import exported, loopback
+from ddplint.runtime.meeting import AGREED, exported, loopback, same_host
 from ddplint.runtime.shim.session import Session, current
 
 RULES = {
@@ -35,9 +35,12 @@ def _counts(session: Session, key: str, value: str) -> bool:
         if key == "MASTER_ADDR" and session.topology.nnodes.value != 1 and loopback(value):
             return not session.overrule(f"MASTER_ADDR={value} leads every node to itself", "DDP103")
         return True
-    if key == "MASTER_ADDR" and loopback(value) and loopback(known):
-        return False
     source = dict(session.topology.fields())[FIELDS[key]].source
+    if key == "MASTER_ADDR" and same_host(value, known):
+        return True
+    if source == AGREED:
+        # Nobody has chosen a port before: the script's is as good, but need not be the same in every process.
+        return not session.options.correct
     return not session.overrule(f"{key}={value} is overruled by {known} ({source})", RULES[key])
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from ddplint.runtime import process_group
-from ddplint.runtime.meeting import Reported, exported, loopback
+from ddplint.runtime.meeting import AGREED, Reported, exported, loopback, same_host
 from ddplint.runtime.problem import Problem
 from ddplint.runtime.shim.corrections import place
 from ddplint.runtime.shim.session import Session, current
@@ -141,7 +141,7 @@ def _addressed(session: Session, topology: Topology, host: str | None, url: Any)
     several = topology.nnodes.value != 1
     address, port = topology.master_addr, topology.master_port
     if host is not None:
-        if address.value is not None and host != address.value and not (loopback(host) and loopback(address.value)):
+        if address.value is not None and not same_host(host, address.value):
             session.overrule(f"{url.geturl()} is overruled by {address.value} ({address.source})", "DDP103")
         elif address.value is None and several and loopback(host):
             session.overrule(f"{url.geturl()} leads every node to itself", "DDP103")
@@ -158,7 +158,7 @@ def _addressed(session: Session, topology: Topology, host: str | None, url: Any)
             port = said(f"init_method ({place()})", number)
         elif given.isdigit():
             port = said("MASTER_PORT, set by the script", int(given))
-    elif host is not None and url.port not in (None, port.value):
+    elif host is not None and url.port not in (None, port.value) and port.source != AGREED:
         session.overrule(f"port {url.port} is overruled by {port.value} ({port.source})", "DDP107")
     return replace(topology, master_addr=address, master_port=port)
 

@@ -14,7 +14,7 @@ from ddplint.runtime.files import file_text
 from ddplint.runtime.job import job_of
 from ddplint.runtime.job import port as agreed_port
 from ddplint.runtime.launchers import plain
-from ddplint.runtime.meeting import exported
+from ddplint.runtime.meeting import AGREED, exported
 from ddplint.runtime.problem import ERROR, Problem
 from ddplint.runtime.shim.corrections import Correction, place
 from ddplint.runtime.topology import Topology, said
@@ -137,5 +137,5 @@ def with_port(topology: Topology) -> Topology:
     if topology.master_port.value is None and topology.launcher != plain.NAME:
         port = agreed_port(job_of(topology, os.environ))
         if port is not None:
-            return replace(topology, master_port=said("from the job's id", port))
+            return replace(topology, master_port=said(AGREED, port))
     return topology

@@ -68,3 +68,22 @@ def test_a_process_that_nobody_launched_may_write_what_it_likes(run: Run) -> Non
     text = "import os\nos.environ['RANK'] = '3'" + SHOW.format("RANK")
     done = run(text, options=("--nproc-per-node", "1"), environment={})
     assert (done.out, done.err) == ("3 3\n", "")
+
+
+STEP = {
+    "SLURM_JOB_ID": "7", "SLURM_STEP_ID": "0", "SLURM_PROCID": "1", "SLURM_LOCALID": "1", "SLURM_NODEID": "0",
+    "SLURM_STEP_NUM_TASKS": "2", "SLURM_STEP_NUM_NODES": "1", "SLURM_STEP_TASKS_PER_NODE": "2",
+    "SLURM_STEP_NODELIST": "localhost",
+}  # fmt: skip
+
+
+def test_another_name_of_the_same_host_is_no_contradiction(run: Run) -> None:
+    done = run("import os\nos.environ['MASTER_ADDR'] = '127.0.0.1'" + SHOW.format("MASTER_ADDR"), environment=STEP)
+    assert (done.out, done.err) == ("127.0.0.1 127.0.0.1\n", "")
+
+
+def test_a_port_that_nobody_chose_before_is_the_same_everywhere(run: Run) -> None:
+    """The script may pick it at random in each process; the one from the job's id is the same in all."""
+    done = run("import os\nos.environ['MASTER_PORT'] = '12355'\nprint(os.environ['MASTER_PORT'])", environment=STEP)
+    assert 20000 <= int(done.out) < 32768
+    assert done.err == ""
