@@ -18,7 +18,7 @@ def parser() -> argparse.ArgumentParser:
         "Run a script, unmodified, on one process or many. Under a launcher (torchrun, srun, mpirun, ...) each process "
         "runs the script with the rank, world size, address and device that the launcher says; alone, torchrun starts "
         "one process for each GPU of this machine. What the script says otherwise is overruled, and its line named.",
-        epilog="exit code: the script's; 1 if the start is refused; 2 wrong usage",
+        epilog="exit code: the script's; 1 if its start is refused; 2 wrong usage or environment",
     )
     add_arguments(run)
     return run

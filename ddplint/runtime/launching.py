@@ -17,6 +17,9 @@ from ddplint.runtime.topology import Topology
 HANDED_ON = ("rdzv-backend", "rdzv-endpoint", "rdzv-id", "rdzv-conf", "max-restarts", "local-addr", "log-dir", "tee")
 
 
+_PROCESSES = ("PET_NPROC_PER_NODE", "NPROC_PER_NODE")
+
+
 @dataclass(frozen=True)
 class Wish:
     """What the user asked for on the command line; None: nothing."""
@@ -68,8 +71,10 @@ def words(topology: Topology, environ: Environ, wish: Wish, devices: int, progra
     nodes = wish.nnodes or _text(topology.nnodes.value) or _text(number(environ, "NNODES")) or "1"
     if topology.launcher == plain.NAME and wish.nnodes is None:
         nodes = _text(number(environ, "NNODES")) or "1"
-    processes = wish.nproc_per_node or str(max(devices, 1))
-    if nodes == processes == "1" and not wish.more:
+    # PET_NPROC_PER_NODE is torchrun's own option, NPROC_PER_NODE that of Alibaba's PAI.
+    said = next((text for name in _PROCESSES if (text := environ.get(name, "").strip())), None)
+    processes = wish.nproc_per_node or said or str(max(devices, 1))
+    if nodes == processes == "1" and not wish.more and not devices:
         return None
     found = [f"--nnodes={nodes}", f"--nproc-per-node={processes}"]
     more = dict(wish.more or {})

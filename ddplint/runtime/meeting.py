@@ -98,12 +98,21 @@ def located(topology: Topology, environ: Environ, limit: float) -> Topology:
     if address.value is None:
         source, found = _from_manager(topology, environ, limit)
         if found is None:
-            raise StartError(tuple(one for one in problems(topology, environ) if one.severity == ERROR))
+            errors = [one for one in problems(topology, environ) if one.severity == ERROR]
+            raise StartError(errors or [_NO_ADDRESS])
         address = said(source, found)
     if port.value is None:
         agreed = port_of(job_of(topology, environ))
         port = said("the default", DEFAULT_PORT) if agreed is None else said(AGREED, agreed)
     return replace(topology, master_addr=address, master_port=port)
+
+
+_NO_ADDRESS = Problem(
+    ERROR,
+    "no master address: MASTER_ADDR is not set",
+    "all processes must know one address of the host of rank 0",
+    "set MASTER_ADDR to the host of rank 0, the same in every process; localhost if they are all on this one",
+)
 
 
 def _from_manager(topology: Topology, environ: Environ, limit: float) -> tuple[str, str | None]:
@@ -142,6 +151,8 @@ def meet(
         if wrong is not None and wrong.severity == ERROR and not isinstance(wrong, machine.Unresolved):
             # There is nobody at this address whom it could be told.
             refuse(Verdict((), (wrong,)), own)
+    if not 0 < port < 1 << 16:
+        refuse(Verdict((), tuple(own_problems(topology, environ, reported))), own)
     name = job_of(topology, environ)
     job = Job(key(name), name.label)
     listener = None
@@ -250,6 +261,9 @@ def own_warnings(topology: Topology, environ: Environ) -> list[Problem]:
 
 def own_problems(topology: Topology, environ: Environ, reported: Reported) -> Iterable[Problem]:
     """The errors that this process knows of without the others."""
+    if reported.equipment.count is not None and reported.equipment.id is None:
+        # No device is used, whatever the shell says of them.
+        environ = {name: value for name, value in environ.items() if name != "CUDA_VISIBLE_DEVICES"}
     found = [*reported.problems, *problems(topology, environ)]
     found += machine.problems(topology, environ, reported.equipment.count)
     wrong = machine.unreachable_master(topology, environ)
@@ -273,6 +287,9 @@ def common(command: Sequence[str]) -> str:
     skipping = False
     for word in command[1:]:
         option = word.startswith("-")
+        if not option and "=" in word and any(part in word.partition("=")[0].lower() for part in _OWN):
+            # Hydra's trainer.node_rank=0.
+            continue
         if option:
             skipping = any(part in word.partition("=")[0].lower() for part in _OWN)
         if not skipping:
@@ -296,7 +313,11 @@ def exported(topology: Topology) -> Mapping[str, str]:
 
 def same_host(one: str, other: str) -> bool:
     """Whether two names or addresses lead to the same host, seen from here."""
-    return one == other or bool(set(_resolved(one)) & set(_resolved(other))) or (loopback(one) and loopback(other))
+    return (
+        one.lower() == other.lower()
+        or bool(set(_resolved(one)) & set(_resolved(other)))
+        or (loopback(one) and loopback(other))
+    )
 
 
 def loopback(address: str) -> bool:

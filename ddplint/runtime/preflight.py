@@ -75,5 +75,6 @@ def _reported(topology: Topology) -> Reported:
         from ddplint.runtime import process_group
     except ImportError:
         return Reported(Equipment(versions={"python": ".".join(map(str, sys.version_info[:3]))}))
-    device, wrong = process_group.pinned(topology)
-    return Reported(process_group.equipment(device), problems=wrong)
+    device, wrong = process_group.pinned(topology, None)
+    backend = process_group.default_backend(device)
+    return Reported(process_group.equipment(device, backend), problems=wrong)

@@ -8,16 +8,18 @@ import sys
 from collections.abc import Sequence
 
 from ddplint.runtime import launching
-from ddplint.runtime.detection import detect
+from ddplint.runtime.detection import OVERRIDE, detect
 from ddplint.runtime.files import file_text
-from ddplint.runtime.launchers import BY_NAME
+from ddplint.runtime.launchers import BY_NAME, plain, torchelastic
 from ddplint.runtime.launching import HANDED_ON, Wish
-from ddplint.runtime.meeting import exported, own_warnings
+from ddplint.runtime.meeting import own_warnings
 from ddplint.runtime.problem import ERROR, StartError, aside
 from ddplint.runtime.shim import install, program
 from ddplint.runtime.shim.session import Options, begin
 from ddplint.runtime.topology import DetectionError, Topology
 from ddplint.runtime.validation import problems
+
+_TORCHRUN_SETS = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
 
 
 class RunError(Exception):
@@ -51,27 +53,28 @@ def main(args: argparse.Namespace) -> int:
     """
     is_module = args.module is not None
     words = args.module if is_module else args.program
+    words = words[1:] if words[:1] == ["--"] else words
     if not words:
         raise RunError("which script? ddplint run [OPTION ...] SCRIPT [ARGUMENT ...], or -m MODULE [ARGUMENT ...]")
     options = Options(not args.no_correct, not args.no_roll_call, args.launcher)
     more = {name: value for name in HANDED_ON if (value := getattr(args, name.replace("-", "_"))) is not None}
     wish = Wish(args.nnodes, args.nproc_per_node, args.node_rank, args.master_addr, args.master_port, more)
     try:
-        topology = detect(os.environ, file_text, args.launcher)
+        topology = detect(_around(wish), file_text, args.launcher)
         if launching.hands_over(topology, wish):
             torchrun = _torchrun(topology, wish, options, words, is_module)
             if torchrun is not None:
                 return _hand_over(torchrun)
         elif topology.rank.value is None or topology.world_size.value is None:
             raise StartError([one for one in problems(topology, os.environ) if one.severity == ERROR])
-        session = begin(options, words)
+        if topology.rank.value is None:
+            # One process in a pod or on a node that is merely numbered: it is alone.
+            topology = detect({}, file_text)
+        begin(options, words, topology if topology.launcher == plain.NAME else None)
     except (DetectionError, StartError) as error:
         raise RunError(str(error)) from error
     for warning in own_warnings(topology, os.environ):
         print(f"ddplint run: {aside(warning)}", file=sys.stderr, flush=True)
-    if not session.launched:
-        # What a launcher would have set, for scripts that ask.
-        os.environ.update({name: value for name, value in exported(topology).items() if name not in os.environ})
     install.install()
     try:
         return program.run(words[0], words[1:], is_module)
@@ -79,11 +82,20 @@ def main(args: argparse.Namespace) -> int:
         raise RunError(str(error)) from error
 
 
+def _around(wish: Wish) -> dict[str, str]:
+    """The environment that counts: what a torchrun that is asked for will overwrite cannot contradict anybody."""
+    own = dict(os.environ)
+    if wish.given and torchelastic.RUN_ID not in own:
+        for name in _TORCHRUN_SETS:
+            own.pop(name, None)
+    return own
+
+
 def _torchrun(
     topology: Topology, wish: Wish, options: Options, words: Sequence[str], is_module: bool
 ) -> list[str] | None:
     flags = [*([] if options.correct else ["--no-correct"]), *([] if options.roll_call else ["--no-roll-call"])]
-    worker = ["-m", "ddplint", "run", *flags, *(["-m"] if is_module else []), *words]
+    worker = ["-u", "-m", "ddplint", "run", *flags, *(["-m"] if is_module else []), *words]
     devices = 0 if wish.nproc_per_node is not None else _devices()
     return launching.words(topology, os.environ, wish, devices, worker)
 
@@ -99,16 +111,19 @@ def _devices() -> int:
 def _hand_over(words: list[str]) -> int:
     """torchrun in this process: it starts the workers, passes signals on and says which of them failed."""
     try:
+        from torch.distributed.elastic.multiprocessing.api import SignalException
         from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
         from torch.distributed.run import main as torchrun
     except ImportError as error:
         raise RunError(f'torchrun cannot be imported ({error}): pip install "ddplint[runtime]"') from error
-    for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"):
-        # torchrun sets them for its workers; a launcher's own would contradict.
+    # torchrun sets them for its workers; a launcher's own would contradict, and the workers are torchrun's.
+    for name in (*_TORCHRUN_SETS, OVERRIDE):
         os.environ.pop(name, None)
     print(f"ddplint run: torchrun {' '.join(words)}", file=sys.stderr, flush=True)
     try:
         torchrun(words)
+    except SignalException as error:
+        return 128 + int(error.sigval)
     except ChildFailedError as error:
         # Its text names the processes that failed, as torchrun itself does.
         print(error, file=sys.stderr)

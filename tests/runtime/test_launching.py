@@ -60,9 +60,10 @@ def test_one_machine_has_a_process_for_each_device() -> None:
     assert options({}, devices=4) == ["--nnodes=1", "--nproc-per-node=4", "--standalone"]
 
 
-@pytest.mark.parametrize("devices", [0, 1])
-def test_one_process_needs_no_launcher(devices: int) -> None:
-    assert options({}, devices=devices) is None
+def test_one_process_without_a_device_needs_no_launcher() -> None:
+    assert options({}) is None
+    # Scripts for torchrun read its variables, so one GPU is a world of one process.
+    assert options({}, devices=1) == ["--nnodes=1", "--nproc-per-node=1", "--standalone"]
 
 
 def test_what_is_exported_by_hand_counts() -> None:
@@ -94,6 +95,13 @@ def test_a_platform_that_numbers_pods() -> None:
     assert options(TRAINER, devices=8) == [*wanted, "--master-port=29500"]
     wanted = ["--nnodes=2", "--nproc-per-node=4", "--node-rank=1", "--master-addr=job-master-0", "--master-port=23456"]
     assert options(KUBEFLOW, devices=4) == wanted
+
+
+def test_a_platform_that_says_how_many_processes_a_pod_has() -> None:
+    found = options(TRAINER | {"PET_NPROC_PER_NODE": "3"}, devices=8)
+    assert found is not None
+    assert found[1] == "--nproc-per-node=3"
+    assert options(TRAINER | {"PET_NPROC_PER_NODE": "1", "PET_NNODES": "1"}) is None
 
 
 def test_torchruns_own_rendezvous_is_handed_on() -> None:

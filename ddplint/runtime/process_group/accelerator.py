@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import torch
@@ -27,30 +26,34 @@ def pin(topology: Topology) -> torch.device:
     return torch.device("cuda", index)
 
 
-def pinned(topology: Topology) -> tuple[torch.device, tuple[Problem, ...]]:
-    """The device of this process, made the current one; else the CPU, and why. The others are to hear of it."""
+def pinned(topology: Topology, backend: str | None) -> tuple[torch.device, tuple[Problem, ...]]:
+    """The device of this process, made the current one; else the CPU, and why. The others are to hear of it.
+
+    Only NCCL needs a device; with gloo a process without one trains on the CPU.
+    """
     try:
         return pin(topology), ()
     except NoDevice as error:
-        return torch.device("cpu"), (error.problem,)
+        return torch.device("cpu"), ((error.problem,) if "nccl" in (backend or "nccl") else ())
 
 
-def equipment(device: torch.device) -> Equipment:
-    """What the others are to know about devices and versions."""
+def equipment(device: torch.device, backend: str) -> Equipment:
+    """What the others are to know about devices and versions; two processes of gloo may well share a device."""
     versions = {"torch": version(), "python": ".".join(map(str, sys.version_info[:3]))}
-    if device.type != "cuda":
+    if device.type != "cuda" or "nccl" not in backend:
         return Equipment(0, versions=versions)
     versions["cuda"] = torch.version.cuda or torch.version.hip or "?"
     if dist.is_nccl_available():
         versions["nccl"] = ".".join(map(str, torch.cuda.nccl.version()))
     ids = tuple(_id(index) for index in range(torch.cuda.device_count()))
-    return Equipment(len(ids), ids, ids[device.index], versions)
+    known = tuple(one for one in ids if one is not None)
+    return Equipment(len(ids), known, ids[device.index], versions)
 
 
-def _id(index: int) -> str:
-    # `uuid` came in torch 2.2; without it two processes on one device are found by NCCL only.
+def _id(index: int) -> str | None:
+    # Older torch has no `uuid`; then two processes on one device are found by NCCL only.
     uuid = getattr(torch.cuda.get_device_properties(index), "uuid", None)
-    return f"GPU-{uuid}" if uuid is not None else f"{index} of {os.environ.get('CUDA_VISIBLE_DEVICES', 'all')}"
+    return None if uuid is None else f"GPU-{uuid}"
 
 
 def version() -> str:
@@ -63,7 +66,7 @@ def default_backend(device: torch.device) -> str:
     return "nccl" if device.type == "cuda" and dist.is_nccl_available() else "gloo"
 
 
-def binds(device: torch.device, backend: str) -> bool:
+def may_bind(device: torch.device, backend: str) -> bool:
     """Whether ``device_id`` is given to torch, so that NCCL starts at once and barriers know their device.
 
     It came with 2.3. In 2.6.0 and 2.7.0 it hangs now and then (pytorch issue 153960). With several backends it may

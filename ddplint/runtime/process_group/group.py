@@ -20,7 +20,7 @@ from ddplint.runtime.detection import detect
 from ddplint.runtime.files import file_text
 from ddplint.runtime.meeting import Reported, exported, located, own_warnings, seconds
 from ddplint.runtime.problem import ERROR, StartError, aside
-from ddplint.runtime.process_group.accelerator import binds, default_backend, equipment, pin, pinned
+from ddplint.runtime.process_group.accelerator import default_backend, equipment, may_bind, pin, pinned
 from ddplint.runtime.process_group.stores import met_store, say
 from ddplint.runtime.topology import DetectionError, Topology
 from ddplint.runtime.validation import problems
@@ -87,14 +87,15 @@ def init_process_group(
         raise StartError(errors)
     for warning in own_warnings(topology, os.environ):
         say(aside(warning))
-    device, wrong = pinned(topology)
+    device, wrong = pinned(topology, backend)
+    backend = backend or default_backend(device)
     process = start(
         topology,
         device,
-        backend or default_backend(device),
+        backend,
         timeout=timeout,
         init_timeout=init_timeout,
-        reported=Reported(equipment(device), sys.argv, wrong) if roll_call else None,
+        reported=Reported(equipment(device, backend), sys.argv, wrong) if roll_call else None,
         **options,
     )
     os.environ.update({name: value for name, value in exported(process.topology).items() if name not in os.environ})
@@ -109,18 +110,20 @@ def start(
     timeout: timedelta | None,
     init_timeout: timedelta,
     reported: Reported | None,
+    binds: bool = True,
     **options: Any,
 ) -> Process:
     """Call the roll, form the group, and remember it.
 
     Args:
+        binds: the device is the only one of this process, and may be bound to the group.
         reported: what the others are to know; None: the roll is not called.
     """
     global _current
     rank, world_size = topology.rank.value, topology.world_size.value
     assert rank is not None
     assert world_size is not None
-    if options.get("device_id") is None and binds(device, backend):
+    if options.get("device_id") is None and binds and may_bind(device, backend):
         options["device_id"] = device
     if options.get("device_id") is not None and rank == 0 and os.environ.get("TORCH_DISTRIBUTED_DEBUG") == "DETAIL":
         say("warning: TORCH_DISTRIBUTED_DEBUG=DETAIL makes torch ignore device_id (pytorch issue 178977)")
@@ -132,6 +135,8 @@ def start(
         topology = located(topology, os.environ, seconds(os.environ))
         _prepare_gloo(topology)
         store = met_store(topology, reported, init_timeout)
+    if not _can_change_timeout(backend):
+        init_timeout = timeout or default_timeout(backend)
     store.set_timeout(init_timeout)
     _init(backend, dist.PrefixStore("default_pg", store), rank, world_size, init_timeout, options)
     after = timeout or default_timeout(backend)
@@ -170,6 +175,15 @@ def existing() -> Process:
 def default_timeout(backend: str) -> timedelta:
     # torch 2.13 torch/distributed/constants.py; ProcessGroupNCCL.hpp kProcessGroupNCCLDefaultTimeout.
     return timedelta(minutes=10 if "nccl" in backend else 30)
+
+
+def _can_change_timeout(backend: str) -> bool:
+    """Whether the short time for the start can be made longer afterwards: torch does so for these two as they are.
+
+    With TORCH_DISTRIBUTED_DEBUG=DETAIL they are wrapped (torch 2.13, distributed_c10d.py, _set_pg_timeout).
+    """
+    parts = {part.rpartition(":")[2] for part in backend.lower().split(",")}
+    return parts <= {"gloo", "nccl"} and os.environ.get("TORCH_DISTRIBUTED_DEBUG", "").upper() != "DETAIL"
 
 
 def _set_timeout(timeout: timedelta) -> None:

@@ -34,8 +34,10 @@ def met_store(topology: Topology, reported: Reported | None, timeout: timedelta)
         store = _agents(topology, limit)
         if reported is not None:
             warn(_through_agent(store, topology, reported, limit), rank)
+        # The agent's store outlives a worker: what an earlier attempt left there is not this one's.
+        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         _met += 1
-        return store
+        return dist.PrefixStore(f"ddplint/{attempt}/{_met}", store)
     if reported is None or _met:
         return dist.TCPStore(
             address, port, world_size, rank == 0, timeout=timeout, wait_for_workers=False, multi_tenant=True

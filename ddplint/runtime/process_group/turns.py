@@ -39,11 +39,16 @@ def _index_on_node() -> int:
     process = group.current()
     topology = detect(os.environ, file_text) if process is None else process.topology
     rank, node, size = topology.rank.value, topology.node_rank.value, topology.local_world_size.value
-    if topology.launcher == torchelastic.NAME and rank is not None and node is not None and size is not None:
+    nodes, world = topology.nnodes.value, topology.world_size.value
+    if topology.local_rank.value:
+        return topology.local_rank.value
+    if topology.launcher != torchelastic.NAME or rank is None or node is None or size is None or nodes is None:
+        return 0
+    # Of nodes with different numbers of processes the first rank is not known.
+    if world == nodes * size:
         index = rank - node * size
-        if 0 <= index < size:
-            return index
-    return topology.local_rank.value or 0
+        return index if 0 <= index < size else 0
+    return 0
 
 
 def print_on_main(*values: object, **options: Any) -> None:

@@ -29,9 +29,11 @@ def patch() -> None:
             return original(self, args, namespace)
         known = [name for name in SPELLINGS if name in self._option_string_actions]
         words = respelled(sys.argv[1:] if args is None else list(args), known)
+        if known and self._option_string_actions[known[0]].required and not _given(words, known):
+            words = [f"{known[0]}={session.topology.local_rank.value}", *words]
         result, rest = original(self, words, namespace)
         if known:
-            _correct(session, self._option_string_actions[known[0]], result)
+            _correct(session, self._option_string_actions[known[0]], result, _given(words, known))
         return result, rest
 
     argparse.ArgumentParser.parse_known_args = parse_known_args  # type: ignore[method-assign]
@@ -48,7 +50,11 @@ def respelled(words: Sequence[str], known: Sequence[str]) -> list[str]:
     return found
 
 
-def _correct(session: Session, action: argparse.Action, result: argparse.Namespace) -> None:
+def _given(words: Sequence[str], known: Sequence[str]) -> bool:
+    return any(word.partition("=")[0] in known for word in words)
+
+
+def _correct(session: Session, action: argparse.Action, result: argparse.Namespace, given_there: bool) -> None:
     local_rank = session.topology.local_rank.value
     given = getattr(result, action.dest, None)
     try:
@@ -56,6 +62,12 @@ def _correct(session: Session, action: argparse.Action, result: argparse.Namespa
     except (TypeError, ValueError):
         same = False
     if same:
+        return
+    if not given_there and given in (None, -1) and session.options.correct:
+        # "Not started by a launcher", which the script then looks for elsewhere: that is no fault.
+        setattr(result, action.dest, _typed(action, local_rank))
+        return
+    if not given_there and given in (None, -1):
         return
     text = f"{action.option_strings[0]} is {given!r}, and this process has local rank {local_rank}"
     text += f" ({session.topology.local_rank.source})"

@@ -55,10 +55,8 @@ def _index(torch: Any, device: Any) -> int | None:
 
 
 def _own(session: Session, visible: int, wanted: int) -> int:
-    """The device that counts: where a process may have several, any of them that exists."""
-    here = session.topology.local_world_size.value
-    one_each = here is not None and visible <= here
-    if 0 <= wanted < visible and not (one_each and visible > 1):
+    """The device that counts: any that exists; a script may visit them all."""
+    if 0 <= wanted < visible:
         return wanted
     try:
         return device_index(session.topology, visible)

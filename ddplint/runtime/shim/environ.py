@@ -6,6 +6,7 @@ import os
 
 from ddplint.runtime.meeting import AGREED, exported, loopback, same_host
 from ddplint.runtime.shim.session import Session, current
+from ddplint.runtime.topology import several_nodes
 
 RULES = {
     "RANK": "DDP101",
@@ -32,12 +33,15 @@ def _counts(session: Session, key: str, value: str) -> bool:
     if value == known or type(value) is not str:
         return True
     if known is None:
-        if key == "MASTER_ADDR" and session.topology.nnodes.value != 1 and loopback(value):
+        if key == "MASTER_ADDR" and several_nodes(session.topology) and loopback(value):
             return not session.overrule(f"MASTER_ADDR={value} leads every node to itself", "DDP103")
         return True
     source = dict(session.topology.fields())[FIELDS[key]].source
-    if key == "MASTER_ADDR" and same_host(value, known):
+    if key == "MASTER_ADDR" and (same_host(value, known) or not (is_variable(source) or loopback(value))):
+        # Where no variable says an address, the script's is better than the first host of a list.
         return True
+    if key == "LOCAL_RANK" and value == "0" and len(os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")) == 1:
+        return "CUDA_VISIBLE_DEVICES" in os.environ
     if source == AGREED:
         # Nobody has chosen a port before: the script's is as good, but need not be the same in every process.
         return not session.options.correct
@@ -52,6 +56,11 @@ FIELDS = {
     "MASTER_ADDR": "master_addr",
     "MASTER_PORT": "master_port",
 }
+
+
+def is_variable(source: str | None) -> bool:
+    """Whether a value comes from a variable as it is, and not from something that was worked out."""
+    return bool(source) and str(source).isidentifier()
 
 
 def watch() -> None:

@@ -14,10 +14,11 @@ from urllib.parse import parse_qs, urlsplit
 
 from ddplint.runtime import process_group
 from ddplint.runtime.meeting import AGREED, Reported, exported, loopback, same_host
-from ddplint.runtime.problem import Problem
+from ddplint.runtime.problem import Problem, StartError
 from ddplint.runtime.shim.corrections import place
+from ddplint.runtime.shim.environ import is_variable
 from ddplint.runtime.shim.session import Session, current
-from ddplint.runtime.topology import Topology, said
+from ddplint.runtime.topology import Topology, said, several_nodes
 
 # They find their ranks in their own way, or are for tests.
 _LEFT_ALONE = ("mpi", "fake")
@@ -34,6 +35,9 @@ def patch(dist: Any) -> None:
         call = signature.bind(*args, **kwargs).arguments
         if session is None or dist.is_initialized() or str(call.get("backend")).lower() in _LEFT_ALONE:
             original(*args, **kwargs)
+        elif call.get("store") is not None or str(call.get("init_method")).startswith("file:"):
+            # Whoever made them has seen to it that all find them; they may be for some of the ranks only.
+            original(*args, **kwargs)
         elif session.launched or _is_alone(session, call) or _joins_others(session, call):
             join(session, call)
         else:
@@ -44,13 +48,19 @@ def patch(dist: Any) -> None:
     group = sys.modules.get("ddplint.runtime.process_group.group")
     if group is not None and hasattr(group, "torch_init"):
         group.torch_init = original  # type: ignore[attr-defined]
+    mesh = sys.modules.get("torch.distributed.device_mesh")
+    if mesh is not None and hasattr(mesh, "init_process_group"):
+        mesh.init_process_group = init_process_group  # type: ignore[attr-defined]
     dist.init_process_group = dist.distributed_c10d.init_process_group = init_process_group
+
+
+_ALONE = tuple((rank, size, None, url) for rank, size in ((-1, -1), (0, 1)) for url in (None, "env://"))
 
 
 def _is_alone(session: Session, call: Mapping[str, Any]) -> bool:
     """Whether a process that nobody launched asks for a group of its own: it needs no address for that."""
     claims = (call.get("rank", -1), call.get("world_size", -1), call.get("store"), call.get("init_method"))
-    return os.getpid() == session.pid and claims in ((-1, -1, None, None), (0, 1, None, None), (-1, -1, None, "env://"))
+    return os.getpid() == session.pid and claims in _ALONE
 
 
 def _joins_others(session: Session, call: Mapping[str, Any]) -> bool:
@@ -75,6 +85,7 @@ def join(session: Session, call: Mapping[str, Any]) -> None:
     options = {name: value for name, value in call.items() if name in ("pg_options", "group_name", "_ranks")}
     if call.get("device_id") is not None and device.type != "cpu":
         options["device_id"] = device
+    binds = not (device.type == "cuda" and _has_several(topology, sys.modules["torch"]))
     backend = _backend(session, call.get("backend"), device)
     timeout: timedelta | None = call.get("timeout")
     if call.get("store") is not None:
@@ -84,7 +95,9 @@ def join(session: Session, call: Mapping[str, Any]) -> None:
             timeout=timeout, **options,
         )  # fmt: skip
         return
-    reported = Reported(process_group.equipment(device), session.command, (*wrong, *session.problems()))
+    reported = Reported(process_group.equipment(device, backend), session.command, (*wrong, *session.problems()))
+    if reported.problems and not session.options.roll_call:
+        raise StartError(reported.problems)
     started = process_group.start(
         topology,
         device,
@@ -92,6 +105,7 @@ def join(session: Session, call: Mapping[str, Any]) -> None:
         timeout=timeout,
         init_timeout=process_group.INIT_TIMEOUT,
         reported=reported if session.options.roll_call else None,
+        binds=binds,
         **options,
     )
     if session.options.correct:
@@ -138,19 +152,16 @@ def _query(query: Mapping[str, list[str]], name: str) -> int | None:
 
 def _addressed(session: Session, topology: Topology, host: str | None, url: Any) -> Topology:
     """The topology with the address that counts: the launcher's, else the script's if it leads to rank 0."""
-    several = topology.nnodes.value != 1
+    several = several_nodes(topology)
     address, port = topology.master_addr, topology.master_port
-    if host is not None:
-        if address.value is not None and not same_host(host, address.value):
-            session.overrule(f"{url.geturl()} is overruled by {address.value} ({address.source})", "DDP103")
-        elif address.value is None and several and loopback(host):
-            session.overrule(f"{url.geturl()} leads every node to itself", "DDP103")
-        elif address.value is None:
-            address = said(f"init_method ({place()})", host)
-    elif address.value is None and os.environ.get("MASTER_ADDR", "").strip():
-        given = os.environ["MASTER_ADDR"].strip()
-        if not (several and loopback(given)):
-            address = said("MASTER_ADDR, set by the script", given)
+    given = host or os.environ.get("MASTER_ADDR", "").strip()
+    source = f"init_method ({place()})" if host is not None else "MASTER_ADDR, set by the script"
+    if host is not None and is_variable(address.source) and not same_host(host, address.value or ""):
+        session.overrule(f"{url.geturl()} is overruled by {address.value} ({address.source})", "DDP103")
+    elif host is not None and several and loopback(host):
+        session.overrule(f"{url.geturl()} leads every node to itself", "DDP103")
+    elif given and given != address.value and not is_variable(address.source) and not (several and loopback(given)):
+        address = said(source, given)
     if port.value is None:
         number = url.port if host is not None else None
         given = os.environ.get("MASTER_PORT", "").strip()
@@ -183,12 +194,26 @@ def _device(session: Session, topology: Topology, call: Mapping[str, Any]) -> tu
         return torch.device("cpu"), ()
     if session.device_chosen or not session.launched:
         return torch.device("cuda", torch.cuda.current_device()), ()
-    device, wrong = process_group.pinned(topology)
+    device, wrong = process_group.pinned(topology, None if call.get("backend") is None else str(call["backend"]))
     wanted = call.get("device_id")
     index = wanted if isinstance(wanted, int) else getattr(wanted, "index", None)
+    if (
+        index is not None
+        and index != device.index
+        and _has_several(topology, torch)
+        and index < torch.cuda.device_count()
+    ):
+        torch.cuda.set_device(index)
+        return torch.device("cuda", index), ()
     if index is not None and not wrong and index != device.index:
         session.overrule(f"device_id is cuda:{index}, and this process has cuda:{device.index}", "DDP109")
     return device, wrong
+
+
+def _has_several(topology: Topology, torch: Any) -> bool:
+    """Whether a process may have more than one device: there are more of them here than processes."""
+    here = topology.local_world_size.value
+    return here is None or bool(torch.cuda.device_count() > here)
 
 
 def _backend(session: Session, wanted: object, device: Any) -> str:

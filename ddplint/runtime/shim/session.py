@@ -97,7 +97,12 @@ class Session:
 
     def _tell_late(self, correction: Correction) -> None:
         """After the start the first process that sees it says it."""
-        if self.store.add(_told(correction), 1) == 1:
+        try:
+            first = self.store.add(_told(correction), 1) == 1
+        except RuntimeError:
+            # Rank 0 has ended, and its store with it.
+            self.store, first = None, True
+        if first:
             log(correction, self.topology.rank.value or 0)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -62,7 +63,7 @@ def patch(module: Any, package: Any) -> None:
         if session is None or how is None or nprocs < 1:
             return original(fn, args, nprocs, join, *rest, **kwargs)
         if how == "here":
-            if not session.options.correct:
+            if not session.options.correct or nprocs != session.topology.local_world_size.value:
                 raise StartError([_twice(session, nprocs)])
             return _run_here(session, fn, args, nprocs, join)
         wrapped = Spawned(fn, nprocs, session.topology, session.options, session.command)
@@ -73,7 +74,8 @@ def patch(module: Any, package: Any) -> None:
 
 def _how(session: Session | None) -> str | None:
     """Whether the function runs "here", in "spawned" processes that are told who they are, or as the script has it."""
-    if session is None or not session.launched:
+    if session is None or not session.launched or _group_stands():
+        # Who has a group already spawns helpers, not ranks.
         return None
     topology = session.topology
     here, world = topology.local_world_size.value, topology.world_size.value
@@ -87,6 +89,11 @@ def _how(session: Session | None) -> str | None:
     return "spawned" if one_a_node else None
 
 
+def _group_stands() -> bool:
+    dist = sys.modules["torch.distributed"]
+    return bool(dist.is_available() and dist.is_initialized())
+
+
 def _twice(session: Session, nprocs: int) -> Problem:
     here, launcher = session.topology.local_world_size.value, session.topology.launcher
     started = f"each of the {here} processes that {launcher} has started on this node"
@@ -94,7 +101,7 @@ def _twice(session: Session, nprocs: int) -> Problem:
         ERROR,
         f"{place()}: mp.spawn(nprocs={nprocs}) in {started}",
         "one of the two starts the processes of a node; both together start more than the group has ranks",
-        f"start one process a node, or take mp.spawn out and read the rank that {launcher} gives",
+        f"start one process a node or {nprocs}, or take mp.spawn out and read the rank that {launcher} gives",
     )
 
 
@@ -119,7 +126,7 @@ def _run_here(session: Session, fn: Any, args: Any, nprocs: int, join: bool) -> 
     session.overrule(
         f"mp.spawn(nprocs={nprocs}) is run in the {here.value} processes that {topology.launcher} has started on this "
         "node, not in new ones",
-        "DDP110" if nprocs != here.value else "",
+        "",
     )
     os.environ.update(exported(topology))
     fn(local_rank, *args)

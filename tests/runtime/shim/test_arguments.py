@@ -45,6 +45,15 @@ def test_arguments_of_another_list_are_left_alone(run: Run) -> None:
     assert run(text).out == "7\n"
 
 
+def test_one_that_is_required_is_there(run: Run) -> None:
+    assert run(PARSE.format('"--local_rank", type=int, required=True')).out == "1 1\n"
+
+
+def test_minus_one_is_filled_in_without_a_word(run: Run) -> None:
+    done = run(PARSE.format('"--local_rank", type=int, default=-1'))
+    assert (done.out, done.err) == ("1 1\n", "")
+
+
 def test_without_a_launcher_it_is_what_the_script_says(run: Run) -> None:
     done = run(PARSE.format('"--local_rank", default=-1'), options=("--nproc-per-node", "1"), environment={})
     assert done.out == "-1 1\n"

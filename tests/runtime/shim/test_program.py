@@ -140,3 +140,34 @@ def test_text_of_the_script_stays_as_it_is(run: Run, tmp_path: Path) -> None:
     text = dedent(SEES)
     run(text)
     assert (tmp_path / "train.py").read_text(encoding="utf-8") == text
+
+
+def test_asking_for_torch_is_not_importing_it(run: Run, tmp_path: Path) -> None:
+    """transformers and others ask first; the corrections wait for the import."""
+    (tmp_path / "torch.py").write_text("", encoding="utf-8")
+    done = run(
+        """
+        import importlib.util, sys
+        before = len(sys.meta_path)
+        assert importlib.util.find_spec("torch") is not None
+        assert importlib.util.find_spec("torch") is not None
+        print(len(sys.meta_path) == before, "torch" in sys.modules)
+        """
+    )
+    assert done.out == "True False\n", done.err
+
+
+def test_a_dash_dash_before_the_script(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("import sys; print(sys.argv[1:])", encoding="utf-8")
+    words = [sys.executable, "-m", "ddplint", "run", "--nproc-per-node", "1", "--", "train.py", "--", "x"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "['--', 'x']\n"), done.stderr
+
+
+def test_alone_it_is_as_under_python(tmp_path: Path) -> None:
+    """Many scripts ask for RANK to see whether they were launched."""
+    (tmp_path / "train.py").write_text("import os; print('RANK' in os.environ)", encoding="utf-8")
+    words = [sys.executable, "-m", "ddplint", "run", "--nproc-per-node", "1", "train.py"]
+    environment = {"PATH": "/usr/bin:/bin"}
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "False\n"), done.stderr
