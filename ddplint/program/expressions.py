@@ -24,6 +24,7 @@ from ddplint.program.values import (
     Object,
     Op,
     Origin,
+    Repeated,
     Scope,
     Unknown,
     Value,
@@ -276,11 +277,11 @@ _CHANGE_LISTS = frozenset(("append", "extend", "insert", "pop", "remove", "clear
 
 def _change_list(run: Run, method: Method, arguments: Arguments, target: cst.BaseExpression) -> None:
     """``numbers.append(n)``: the variable holds another list now."""
-    if not isinstance(method.owner, Items) or not isinstance(target, (cst.Name, cst.Attribute)):
+    if not isinstance(method.owner, (Items, Repeated)) or not isinstance(target, (cst.Name, cst.Attribute)):
         return
     added = arguments.value(None, 0)
     changed: Value = Unknown("a list that was changed", run.origin(target), uses=(method.owner,))
-    if method.name == "append" and added is not None and not run.loop_regions:
+    if method.name == "append" and added is not None and isinstance(method.owner, Items) and not run.loop_regions:
         changed = Items((*method.owner.values, added), method.owner.origin)
     targets.bind(run, target, changed)
 

@@ -16,6 +16,7 @@ from ddplint.program.values import (
     Items,
     Object,
     Op,
+    Repeated,
     Unknown,
     Value,
     choose,
@@ -34,7 +35,7 @@ def bind(run: Run, target: cst.BaseExpression, value: Value, node: cst.CSTNode |
         objects.set_attribute(run, expressions.evaluate(run, target.value), target.attr.value, value)
     elif isinstance(target, cst.Subscript):
         owner, key = expressions.evaluate(run, target.value), subscript_key(run, target)
-        if isinstance(owner, Items):
+        if isinstance(owner, (Items, Repeated)):
             changed = _with_element(run, owner, key, value, target)
             if isinstance(target.value, (cst.Name, cst.Attribute)):
                 bind(run, target.value, changed)
@@ -43,8 +44,10 @@ def bind(run: Run, target: cst.BaseExpression, value: Value, node: cst.CSTNode |
         _unpack(run, target, value)
 
 
-def _with_element(run: Run, owner: Items, key: Value, value: Value, node: cst.CSTNode) -> Value:
+def _with_element(run: Run, owner: Items | Repeated, key: Value, value: Value, node: cst.CSTNode) -> Value:
     """A list after ``list[key] = value``."""
+    if isinstance(owner, Repeated):
+        return Unknown("a list that was changed", run.origin(node), uses=(owner, value))
     if isinstance(key, Const) and isinstance(key.value, int) and -len(owner.values) <= key.value < len(owner.values):
         values = list(owner.values)
         values[key.value] = value

@@ -16,11 +16,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ddplint.repairs import address_stores as address_stores
     from ddplint.repairs import addresses as addresses
+    from ddplint.repairs import collectives as collectives
     from ddplint.repairs import counts as counts
+    from ddplint.repairs import device_guards as device_guards
     from ddplint.repairs import environment_values as environment_values
     from ddplint.repairs import gpu_count as gpu_count
     from ddplint.repairs import gpu_index as gpu_index
     from ddplint.repairs import launcher_options as launcher_options
+    from ddplint.repairs import loaders as loaders
     from ddplint.repairs import slurm as slurm
     from ddplint.repairs import topology as topology
 

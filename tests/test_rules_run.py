@@ -1,0 +1,156 @@
+"""What the rules say happens does happen: scripts run by two processes on this machine, before and after the fix."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ddplint.fixes import repair
+from ddplint.linter import examine
+from ddplint.program.results import WRITTEN
+from ddplint.settings import Settings
+
+FIXTURES = Path(__file__).parent / "fixtures"
+
+pytestmark = pytest.mark.torch
+pytest.importorskip("torch")
+
+
+@dataclass(frozen=True)
+class Process:
+    """How one process of a job ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+def job(script: Path, processes: int = 2) -> list[Process]:
+    """Run a script as torchrun would on one machine; the first process is rank 0."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    common = {
+        **os.environ,
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "WORLD_SIZE": str(processes),
+        "GLOO_SOCKET_IFNAME": "lo",
+        "OMP_NUM_THREADS": "1",
+    }
+    started = [
+        subprocess.Popen(
+            [sys.executable, str(script)],
+            env={**common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            cwd=script.parent,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(processes)
+    ]
+    try:
+        ended = [process.communicate(timeout=120) for process in started]
+    finally:
+        for process in started:
+            process.kill()
+    return [Process(one.returncode, out, err) for one, (out, err) in zip(started, ended, strict=True)]
+
+
+@pytest.fixture
+def repaired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], tuple[Path, Path]]:
+    """The broken script of a rule, and what ``--fix`` makes of it."""
+
+    def make(rule: str, code: str) -> tuple[Path, Path]:
+        before, after = tmp_path / "before.py", tmp_path / "after.py"
+        for path in (before, after):
+            shutil.copy(FIXTURES / rule / "broken.py", path)
+        monkeypatch.chdir(tmp_path)
+        check = examine(["after.py"], Settings(select=(code,))).check
+        assert check is not None
+        outcome = repair(check, unsafe=False)
+        assert not outcome.refused
+        for _, text in outcome.changed.values():
+            after.write_text(text.text, encoding="utf-8")
+        return before, after
+
+    return make
+
+
+def test_aliased_gather_buffers(repaired: Callable[[str, str], tuple[Path, Path]]) -> None:
+    before, after = repaired("aliased_gather_buffers", "DDP306")
+    # The longest run is that of rank 0 (16, rank 1 has 11), and every place shows the data of rank 1.
+    wrong, right = job(before), job(after)
+    assert [process.code for process in (*wrong, *right)] == [0, 0, 0, 0]
+    assert wrong[0].out == "longest run 11 of 2 players\n"
+    assert right[0].out == "longest run 16 of 2 players\n"
+
+
+def test_collective_returns_none(repaired: Callable[[str, str], tuple[Path, Path]]) -> None:
+    before, after = repaired("collective_returns_none", "DDP307")
+    for process in job(before):
+        assert process.code == 1
+        assert "TypeError: unsupported operand type(s) for -: 'Tensor' and 'NoneType'" in process.err
+    right = job(after)
+    assert [process.code for process in right] == [0, 0]
+    assert right[0].out.startswith("pi is about 3.14, the players differ by ")
+
+
+@pytest.mark.parametrize(("processes", "code"), [(1, 0), (2, 1)])
+def test_sampler_and_shuffle(repaired: Callable[[str, str], tuple[Path, Path]], processes: int, code: int) -> None:
+    before, after = repaired("sampler_and_shuffle", "DDP403")
+    for process in job(before, processes):
+        assert process.code == code
+        assert ("ValueError: sampler option is mutually exclusive with shuffle" in process.err) == bool(code)
+    for process in job(after, processes):
+        assert process.code == 0, process.err
+        assert process.out.endswith(" of 128 right\n")
+
+
+RETURNS = """\
+import torch
+import torch.distributed as dist
+
+dist.init_process_group("gloo")
+one, two = torch.ones(1), torch.ones(2)
+parts = [torch.ones(1), torch.ones(1)]
+root = dist.get_rank() == 0
+results = {
+    "all_gather": dist.all_gather(parts, one),
+    "all_gather_into_tensor": dist.all_gather_into_tensor(two, one),
+    "all_reduce": dist.all_reduce(one),
+    "all_to_all": dist.all_to_all(parts, [torch.ones(1), torch.ones(1)]),
+    "all_to_all_single": dist.all_to_all_single(two, torch.ones(2)),
+    "barrier": dist.barrier(),
+    "broadcast": dist.broadcast(one, 0),
+    "gather": dist.gather(one, parts if root else None),
+    "reduce": dist.reduce(one, 0),
+    "reduce_scatter": dist.reduce_scatter(one, parts),
+    "reduce_scatter_tensor": dist.reduce_scatter_tensor(one, two),
+    "scatter": dist.scatter(one, parts if root else None),
+}
+for name, result in results.items():
+    print(f"torch.distributed.{name} {result}")
+work = dist.all_reduce(one, async_op=True)
+work.wait()
+print("async", type(work).__name__)
+dist.destroy_process_group()
+"""
+
+
+def test_these_collectives_return_none(tmp_path: Path) -> None:
+    script = tmp_path / "returns.py"
+    script.write_text(RETURNS, encoding="utf-8")
+    for process in job(script):
+        assert process.code == 0, process.err
+        *lines, work = process.out.splitlines()
+        assert lines == [f"{name} None" for name in sorted(WRITTEN)]
+        assert work == "async Work"
