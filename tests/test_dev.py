@@ -49,13 +49,13 @@ def test_new_rule_refused(code: str, name: str, checkout: Path) -> None:
 
 def test_table_is_written_once(tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
-    readme.write_text(f"# x\n\n{docs.BEGIN}\n\nold\n\n{docs.END}\n\nrest\n", encoding="utf-8")
+    readme.write_text(f"# x\n\n{docs.BEGIN}\n\nSTALE\n\n{docs.END}\n\nrest\n", encoding="utf-8")
     assert docs.update(readme, write=False)
-    assert "old" in readme.read_text(encoding="utf-8")
+    assert "STALE" in readme.read_text(encoding="utf-8")
     assert docs.update(readme, write=True)
     assert not docs.update(readme, write=True)
     text = readme.read_text(encoding="utf-8")
-    assert "old" not in text
+    assert "STALE" not in text
     assert text.endswith("\n\nrest\n")
     assert all(f"| {code} |" in text for code in registry())
 

@@ -12,6 +12,7 @@ from ddplint.program.events import Argument, Event
 from ddplint.program.imports import dotted_name
 from ddplint.program.program import Program
 from ddplint.program.values import Const, Object, Value
+from ddplint.program.walk import everything_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,33 @@ def shuffled(program: Program) -> Iterator[Shuffled]:
                 harmless.add(id(event.node))
     for node, one in found.items():
         # The same line may be reached with a sampler and without one.
-        yield replace(one, sometimes=True) if node in harmless else one
+        yield replace(one, sometimes=True) if node in harmless or not _always_made(one) else one
+
+
+def _always_made(loader: Shuffled) -> bool:
+    """Whether every assignment to the sampler that is written around the loader makes one, whoever gets there."""
+    node = loader.sampler.node
+    if isinstance(node, cst.Call):
+        return True
+    name = dotted_name(node)
+    piece = loader.event.module.positions.statement_line(loader.event.node)
+    around = piece.around if piece is not None and "." not in name else ()
+    function = next((one for one in reversed(around) if isinstance(one, cst.FunctionDef)), None)
+    values: list[cst.BaseExpression | None] = []
+    for one in everything_in(function if function is not None else loader.event.module.tree):
+        if isinstance(one, cst.Param) and one.name.value == name:
+            return False
+        if isinstance(one, cst.Assign):
+            values += [one.value for target in one.targets if name in _names(target.target)]
+        elif isinstance(one, (cst.AnnAssign, cst.NamedExpr)) and dotted_name(one.target) == name:
+            values.append(one.value)
+    return bool(values) and all(isinstance(value, cst.Call) for value in values)
+
+
+def _names(target: cst.CSTNode) -> list[str]:
+    if isinstance(target, (cst.Tuple, cst.List)):
+        return [name for element in target.elements for name in _names(element.value)]
+    return [dotted_name(target)]
 
 
 def _shuffled(event: Event, name: str) -> Shuffled | None:

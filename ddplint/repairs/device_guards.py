@@ -24,11 +24,13 @@ def selected(program: Program, event: Event) -> Fix | None:
     if isinstance(argument.value, Const) and (argument.value.value is None or argument.value.value == -1):
         return None  # the guard for "leave it as it is"
     draft = Draft(program)
+    called, selects = event.node.func, _SELECTS[event.name]
     try:
-        draft.replace(
-            Origin(event.module, event.node.func),
-            draft.name(Origin(event.module, event.node), _SELECTS[event.name], _SELECTS[event.name].rpartition(".")[0]),
-        )
+        if isinstance(called, cst.Attribute):
+            owner = draft.text(Origin(event.module, called.value))
+            draft.replace_text(Origin(event.module, called), f"{owner}.{selects.rpartition('.')[2]}")
+        else:
+            draft.replace(Origin(event.module, called), draft.name(Origin(event.module, event.node), selects))
     except NoPlaceError:
         return None
     return draft.fix(Applicability.SAFE, "Select the device")
