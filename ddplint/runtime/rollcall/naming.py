@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from ipaddress import ip_address
 
 from ddplint.runtime.rollcall.attendance import Attendance
@@ -90,3 +91,11 @@ def label(host: str) -> str:
 def number(seconds: float) -> str:
     """Seconds without false precision: 60, 2.3."""
     return f"{seconds:.0f}" if seconds >= 10 or round(seconds, 1) == round(seconds) else f"{seconds:.1f}"
+
+
+def grouped(present: Sequence[Attendance], key: Callable[[Attendance], str]) -> dict[str, list[Attendance]]:
+    """The processes by what they have in common, in their order."""
+    groups: dict[str, list[Attendance]] = defaultdict(list)
+    for one in present:
+        groups[key(one)].append(one)
+    return groups
