@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -78,3 +79,12 @@ def import_from(run: Run, node: cst.ImportFrom) -> bool:
         else:
             run.assign(bound, expressions.external(run, f"{dotted}.{name}", origin))
     return True
+
+
+def bound_names(target: cst.CSTNode) -> Iterator[str]:
+    """The names and attributes that an assignment to a target binds."""
+    if isinstance(target, (cst.Tuple, cst.List)):
+        for element in target.elements:
+            yield from bound_names(element.value)
+    elif dotted_name(target):
+        yield dotted_name(target)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import libcst as cst
 
 from ddplint.program.events import Event
-from ddplint.program.imports import dotted_name
+from ddplint.program.imports import bound_names, dotted_name
 from ddplint.program.program import Program
 from ddplint.program.values import Origin
 from ddplint.program.walk import children, everything_in
@@ -258,18 +258,10 @@ def _binds(node: cst.CSTNode, name: str) -> bool:
         elif isinstance(one, (cst.Import, cst.ImportFrom)):
             targets = [] if isinstance(one.names, cst.ImportStar) else [alias.name for alias in one.names]
         for target in targets:
-            if any(name == bound or name.startswith(f"{bound}.") for bound in _bound(target)):
+            if any(name == bound or name.startswith(f"{bound}.") for bound in bound_names(target)):
                 return True
         stack.extend(children(one))
     return False
-
-
-def _bound(target: cst.CSTNode) -> Iterator[str]:
-    if isinstance(target, (cst.Tuple, cst.List)):
-        for element in target.elements:
-            yield from _bound(element.value)
-    elif dotted_name(target):
-        yield dotted_name(target)
 
 
 def _elsewhere(event: Event, name: str) -> cst.CSTNode | None:
@@ -282,7 +274,7 @@ def _elsewhere(event: Event, name: str) -> cst.CSTNode | None:
         if method.node in around:
             continue
         nodes = everything_in(method.node.body)
-        if any(isinstance(node, cst.AssignTarget) and name in _bound(node.target) for node in nodes):
+        if any(isinstance(node, cst.AssignTarget) and name in bound_names(node.target) for node in nodes):
             continue
         for statement in nodes:
             if isinstance(statement, cst.BaseSmallStatement):

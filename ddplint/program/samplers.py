@@ -9,7 +9,7 @@ import libcst as cst
 
 from ddplint.program import alternatives
 from ddplint.program.events import Argument, Event
-from ddplint.program.imports import dotted_name
+from ddplint.program.imports import bound_names, dotted_name
 from ddplint.program.program import Program
 from ddplint.program.values import Const, Object, Value
 from ddplint.program.walk import everything_in
@@ -56,16 +56,10 @@ def _always_made(loader: Shuffled) -> bool:
         if isinstance(one, cst.Param) and one.name.value == name:
             return False
         if isinstance(one, cst.Assign):
-            values += [one.value for target in one.targets if name in _names(target.target)]
+            values += [one.value for target in one.targets if name in bound_names(target.target)]
         elif isinstance(one, (cst.AnnAssign, cst.NamedExpr)) and dotted_name(one.target) == name:
             values.append(one.value)
     return bool(values) and all(isinstance(value, cst.Call) for value in values)
-
-
-def _names(target: cst.CSTNode) -> list[str]:
-    if isinstance(target, (cst.Tuple, cst.List)):
-        return [name for element in target.elements for name in _names(element.value)]
-    return [dotted_name(target)]
 
 
 def _shuffled(event: Event, name: str) -> Shuffled | None:
