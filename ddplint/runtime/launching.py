@@ -6,17 +6,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ddplint.runtime.job import job_of
-from ddplint.runtime.job import port as agreed_port
 from ddplint.runtime.launchers import plain, torchelastic
 from ddplint.runtime.launchers.launcher import Environ, number
+from ddplint.runtime.meeting import agreed_port
 from ddplint.runtime.problem import ERROR, Problem, StartError
 from ddplint.runtime.topology import Topology
 
 # torchrun's own (torch 2.13, torch/distributed/run.py), handed on as they are.
 HANDED_ON = ("rdzv-backend", "rdzv-endpoint", "rdzv-id", "rdzv-conf", "max-restarts", "local-addr", "log-dir", "tee")
-
-
+# PET_NPROC_PER_NODE is torchrun's own option, NPROC_PER_NODE that of Alibaba's PAI.
 _PROCESSES = ("PET_NPROC_PER_NODE", "NPROC_PER_NODE")
 
 
@@ -68,10 +66,9 @@ def words(topology: Topology, environ: Environ, wish: Wish, devices: int, progra
     Raises:
         StartError: a job of several nodes, and this one's number or the first one's address are not known.
     """
-    nodes = wish.nnodes or _text(topology.nnodes.value) or _text(number(environ, "NNODES")) or "1"
-    if topology.launcher == plain.NAME and wish.nnodes is None:
-        nodes = _text(number(environ, "NNODES")) or "1"
-    # PET_NPROC_PER_NODE is torchrun's own option, NPROC_PER_NODE that of Alibaba's PAI.
+    # Nobody has launched a plain process, so what is exported by hand says more than that it is alone.
+    launched = None if topology.launcher == plain.NAME else topology.nnodes.value
+    nodes = wish.nnodes or str(launched or number(environ, "NNODES") or 1)
     said = next((text for name in _PROCESSES if (text := environ.get(name, "").strip())), None)
     processes = wish.nproc_per_node or said or str(max(devices, 1))
     if nodes == processes == "1" and not wish.more and not devices:
@@ -89,12 +86,11 @@ def words(topology: Topology, environ: Environ, wish: Wish, devices: int, progra
 
 def _static(topology: Topology, environ: Environ, wish: Wish) -> list[str]:
     """Where the nodes meet; with c10d the option for that is ``--rdzv-endpoint``."""
-    rank = wish.node_rank if wish.node_rank is not None else topology.node_rank.value
-    if topology.launcher == plain.NAME and wish.node_rank is None:
-        rank = number(environ, "NODE_RANK")
+    rank = number(environ, "NODE_RANK") if topology.launcher == plain.NAME else topology.node_rank.value
+    rank = rank if wish.node_rank is None else wish.node_rank
     address = wish.master_addr or topology.master_addr.value or environ.get("MASTER_ADDR", "").strip()
     port = wish.master_port or topology.master_port.value or number(environ, "MASTER_PORT")
-    port = port or agreed_port(job_of(topology, environ)) or 29500
+    port = port or agreed_port(topology, environ).value
     missing = [name for name, value in (("--node-rank", rank), ("--master-addr", address)) if value in (None, "")]
     if missing:
         raise StartError(
@@ -109,7 +105,3 @@ def _static(topology: Topology, environ: Environ, wish: Wish) -> list[str]:
             ]
         )
     return [f"--node-rank={rank}", f"--master-addr={address}", f"--master-port={port}"]
-
-
-def _text(value: int | None) -> str | None:
-    return None if value is None else str(value)

@@ -23,7 +23,7 @@ from ddplint.runtime.launchers.launcher import Environ
 from ddplint.runtime.ports import PortTaken, listen
 from ddplint.runtime.problem import ERROR, Problem, StartError
 from ddplint.runtime.rollcall import Attendance, Job, Verdict, answer, attend
-from ddplint.runtime.topology import Topology, said
+from ddplint.runtime.topology import Field, Topology, said
 from ddplint.runtime.validation import is_loopback, problems
 
 TIMEOUT = "DDPLINT_ROLLCALL_TIMEOUT"
@@ -85,6 +85,16 @@ def seconds(environ: Environ) -> float:
     return value
 
 
+def check_place(topology: Topology, environ: Environ) -> None:
+    """Make sure that a process has a rank and a world size, without which it can tell nobody anything.
+
+    Raises:
+        StartError: it has not; says why.
+    """
+    if topology.rank.value is None or topology.world_size.value is None:
+        raise StartError([one for one in problems(topology, environ) if one.severity == ERROR])
+
+
 def located(topology: Topology, environ: Environ, limit: float) -> Topology:
     """The topology with an address and a port of rank 0.
 
@@ -102,9 +112,14 @@ def located(topology: Topology, environ: Environ, limit: float) -> Topology:
             raise StartError(errors or [_NO_ADDRESS])
         address = said(source, found)
     if port.value is None:
-        agreed = port_of(job_of(topology, environ))
-        port = said("the default", DEFAULT_PORT) if agreed is None else said(AGREED, agreed)
+        port = agreed_port(topology, environ)
     return replace(topology, master_addr=address, master_port=port)
+
+
+def agreed_port(topology: Topology, environ: Environ) -> Field[int]:
+    """The port that all processes take where nobody has chosen one: from the name of their job, else torch's own."""
+    agreed = port_of(job_of(topology, environ))
+    return said("the default", DEFAULT_PORT) if agreed is None else said(AGREED, agreed)
 
 
 _NO_ADDRESS = Problem(
@@ -298,17 +313,21 @@ def common(command: Sequence[str]) -> str:
     return shlex.join(words)[:1000]
 
 
+# The names of torch, and the fields of a topology that they stand for.
+TORCH_NAMES = {
+    "RANK": "rank",
+    "WORLD_SIZE": "world_size",
+    "LOCAL_RANK": "local_rank",
+    "LOCAL_WORLD_SIZE": "local_world_size",
+    "MASTER_ADDR": "master_addr",
+    "MASTER_PORT": "master_port",
+}
+
+
 def exported(topology: Topology) -> Mapping[str, str]:
     """The names of torch with what is known, for scripts and libraries that read them."""
-    values = {
-        "RANK": topology.rank.value,
-        "WORLD_SIZE": topology.world_size.value,
-        "LOCAL_RANK": topology.local_rank.value,
-        "LOCAL_WORLD_SIZE": topology.local_world_size.value,
-        "MASTER_ADDR": topology.master_addr.value,
-        "MASTER_PORT": topology.master_port.value,
-    }
-    return {name: str(value) for name, value in values.items() if value is not None}
+    fields = dict(topology.fields())
+    return {name: str(value) for name, of in TORCH_NAMES.items() if (value := fields[of].value) is not None}
 
 
 def same_host(one: str, other: str) -> bool:

@@ -12,11 +12,10 @@ from ddplint.runtime.detection import detect
 from ddplint.runtime.equipment import Equipment
 from ddplint.runtime.files import file_text
 from ddplint.runtime.launchers import BY_NAME
-from ddplint.runtime.meeting import Reported, attendance, located, meet, own_problems, seconds
-from ddplint.runtime.problem import ERROR, Problem, StartError
+from ddplint.runtime.meeting import Reported, attendance, check_place, located, meet, own_problems, seconds
+from ddplint.runtime.problem import Problem, StartError
 from ddplint.runtime.rollcall import Attendance
 from ddplint.runtime.topology import DetectionError, Topology
-from ddplint.runtime.validation import problems
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -31,8 +30,7 @@ def main(launcher: str | None, show: Show) -> int:
     """Call the roll; rank 0 shows who is there, every process says what is wrong. 1 if a start would fail."""
     try:
         topology = detect(os.environ, file_text, launcher)
-        if topology.rank.value is None or topology.world_size.value is None:
-            raise StartError([one for one in problems(topology, os.environ) if one.severity == ERROR])
+        check_place(topology, os.environ)
         present, warnings = _called(topology)
     except (DetectionError, StartError) as error:
         print(f"ddplint preflight: {error}", file=sys.stderr, flush=True)

@@ -12,12 +12,11 @@ from ddplint.runtime.detection import OVERRIDE, detect
 from ddplint.runtime.files import file_text
 from ddplint.runtime.launchers import BY_NAME, plain, torchelastic
 from ddplint.runtime.launching import HANDED_ON, Wish
-from ddplint.runtime.meeting import own_warnings
-from ddplint.runtime.problem import ERROR, StartError, aside
+from ddplint.runtime.meeting import check_place, own_warnings
+from ddplint.runtime.problem import StartError, aside
 from ddplint.runtime.shim import install, program
 from ddplint.runtime.shim.session import Options, begin
 from ddplint.runtime.topology import DetectionError, Topology
-from ddplint.runtime.validation import problems
 
 _TORCHRUN_SETS = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
 
@@ -65,8 +64,8 @@ def main(args: argparse.Namespace) -> int:
             torchrun = _torchrun(topology, wish, options, words, is_module)
             if torchrun is not None:
                 return _hand_over(torchrun)
-        elif topology.rank.value is None or topology.world_size.value is None:
-            raise StartError([one for one in problems(topology, os.environ) if one.severity == ERROR])
+        else:
+            check_place(topology, os.environ)
         if topology.rank.value is None:
             # One process in a pod or on a node that is merely numbered: it is alone.
             topology = detect({}, file_text)
@@ -102,10 +101,10 @@ def _torchrun(
 
 def _devices() -> int:
     try:
-        import torch
+        from ddplint.runtime.process_group import visible_devices
     except ImportError as error:
         raise RunError('torch is not installed: pip install "ddplint[runtime]"') from error
-    return int(torch.cuda.device_count()) if torch.cuda.is_available() else 0
+    return visible_devices()
 
 
 def _hand_over(words: list[str]) -> int:

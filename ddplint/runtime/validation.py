@@ -6,8 +6,8 @@ Pure functions as well: names are not resolved and no device is asked here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from ipaddress import ip_address
 
+from ddplint.runtime import addresses
 from ddplint.runtime.launchers import environment, hydra, openmpi, slurm, torchelastic
 from ddplint.runtime.launchers.launcher import Environ, number
 from ddplint.runtime.problem import ERROR, WARNING, Problem
@@ -54,11 +54,8 @@ def _in_range(topology: Topology, environ: Environ) -> Iterator[Problem]:
 def is_loopback(address: str) -> bool:
     """Whether an address leads every host to itself, as far as can be told without resolving it."""
     name = address.strip().strip("[]").rstrip(".").lower()
-    try:
-        found = ip_address(name)
-    except ValueError:
-        return name in ("localhost", "ip6-localhost", "ip6-loopback") or name.startswith("localhost.")
-    return found.is_loopback or found.is_unspecified
+    named = name in ("localhost", "ip6-localhost", "ip6-loopback") or name.startswith("localhost.")
+    return named or addresses.is_loopback(name)
 
 
 def _master(topology: Topology, environ: Environ) -> Iterator[Problem]:

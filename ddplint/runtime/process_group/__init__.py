@@ -1,12 +1,9 @@
-"""The corrected start of a process group. The only room of the runtime that imports torch.
+"""The corrected start of a process group. Everything that touches torch is here, but for the hand-over to torchrun.
 
-from ddplint.runtime import init_process_group
-
-process = init_process_group()
-model = DistributedDataParallel(model.to(process.device))
+``ddplint.runtime`` has the names that scripts use, and imports this room when one of them is first asked for.
 """
 
-from ddplint.runtime.process_group.accelerator import default_backend, equipment, pinned
+from ddplint.runtime.process_group.accelerator import default_backend, equipment, pinned, visible_devices
 from ddplint.runtime.process_group.group import INIT_TIMEOUT, Process, existing, init_process_group, start
 from ddplint.runtime.process_group.stores import agent_roll_call, default_store
 from ddplint.runtime.process_group.turns import is_main_process, local_rank, main_process_first, print_on_main
@@ -26,4 +23,5 @@ __all__ = [
     "pinned",
     "print_on_main",
     "start",
+    "visible_devices",
 ]

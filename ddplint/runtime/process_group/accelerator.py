@@ -13,15 +13,21 @@ from ddplint.runtime.problem import Problem
 from ddplint.runtime.topology import Topology
 
 
+def visible_devices() -> int:
+    """How many CUDA devices this process sees."""
+    return int(torch.cuda.device_count()) if torch.cuda.is_available() else 0
+
+
 def pin(topology: Topology) -> torch.device:
     """Make the device of this process the current one, before anything allocates on another, and return it.
 
     Raises:
         NoDevice: there is no such device.
     """
-    if not torch.cuda.is_available():
+    visible = visible_devices()
+    if not visible:
         return torch.device("cpu")
-    index = device_index(topology, torch.cuda.device_count())
+    index = device_index(topology, visible)
     torch.cuda.set_device(index)
     return torch.device("cuda", index)
 

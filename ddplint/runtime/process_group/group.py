@@ -18,12 +18,11 @@ import torch.distributed as dist
 from ddplint.runtime import machine
 from ddplint.runtime.detection import detect
 from ddplint.runtime.files import file_text
-from ddplint.runtime.meeting import Reported, exported, located, own_warnings, seconds
-from ddplint.runtime.problem import ERROR, StartError, aside
+from ddplint.runtime.meeting import Reported, check_place, exported, located, own_warnings, seconds
+from ddplint.runtime.problem import StartError, aside
 from ddplint.runtime.process_group.accelerator import default_backend, equipment, may_bind, pin, pinned
 from ddplint.runtime.process_group.stores import met_store, say
 from ddplint.runtime.topology import DetectionError, Topology
-from ddplint.runtime.validation import problems
 
 # All are there when the group is formed, so what takes longer than this will not come.
 INIT_TIMEOUT = timedelta(minutes=2)
@@ -82,9 +81,7 @@ def init_process_group(
     if dist.is_initialized():
         return existing()
     topology = detect(os.environ, file_text, launcher)
-    errors = [problem for problem in problems(topology, os.environ) if problem.severity == ERROR]
-    if errors and (topology.rank.value is None or topology.world_size.value is None):
-        raise StartError(errors)
+    check_place(topology, os.environ)
     for warning in own_warnings(topology, os.environ):
         say(aside(warning))
     device, wrong = pinned(topology, backend)

@@ -34,10 +34,8 @@ def met_store(topology: Topology, reported: Reported | None, timeout: timedelta)
         store = _agents(topology, limit)
         if reported is not None:
             warn(_through_agent(store, topology, reported, limit), rank)
-        # The agent's store outlives a worker: what an earlier attempt left there is not this one's.
-        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         _met += 1
-        return dist.PrefixStore(f"ddplint/{attempt}/{_met}", store)
+        return dist.PrefixStore(f"ddplint/{_attempt()}/{_met}", store)
     if reported is None or _met:
         return dist.TCPStore(
             address, port, world_size, rank == 0, timeout=timeout, wait_for_workers=False, multi_tenant=True
@@ -59,10 +57,14 @@ def _agents(topology: Topology, limit: float) -> dist.Store:
 
 def _through_agent(store: dist.Store, topology: Topology, reported: Reported, limit: float) -> Verdict:
     own = attendance(topology, os.environ, reported)
-    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    verdict = attend_store(own, store, f"ddplint/roll-call/{attempt}/{_met}", limit, say)
+    verdict = attend_store(own, store, f"ddplint/roll-call/{_attempt()}/{_met}", limit, say)
     refuse(verdict, own)
     return verdict
+
+
+def _attempt() -> str:
+    """The agent's store outlives a worker: what an earlier attempt has left there is not this one's."""
+    return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
 
 
 def agent_roll_call(topology: Topology, reported: Reported, limit: float) -> Verdict | None:

@@ -12,7 +12,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from ddplint.runtime.shim.corrections import place
 from ddplint.runtime.shim.session import Session, current
 
 SPELLINGS = ("--local_rank", "--local-rank")
@@ -63,15 +62,11 @@ def _correct(session: Session, action: argparse.Action, result: argparse.Namespa
         same = False
     if same:
         return
-    if not given_there and given in (None, -1) and session.options.correct:
-        # "Not started by a launcher", which the script then looks for elsewhere: that is no fault.
-        setattr(result, action.dest, _typed(action, local_rank))
-        return
-    if not given_there and given in (None, -1):
-        return
     text = f"{action.option_strings[0]} is {given!r}, and this process has local rank {local_rank}"
     text += f" ({session.topology.local_rank.source})"
-    if session.overrule(text, "DDP112", place()):
+    # A default of None or -1 says "not started by a launcher", and the script then looks elsewhere: that is no fault.
+    silent = not given_there and given in (None, -1)
+    if session.options.correct if silent else session.overrule(text, "DDP112"):
         setattr(result, action.dest, _typed(action, local_rank))
 
 

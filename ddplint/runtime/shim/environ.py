@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from ddplint.runtime.meeting import AGREED, exported, loopback, same_host
+from ddplint.runtime.meeting import AGREED, TORCH_NAMES, exported, loopback, same_host
 from ddplint.runtime.shim.session import Session, current
 from ddplint.runtime.topology import several_nodes
 
@@ -36,7 +36,7 @@ def _counts(session: Session, key: str, value: str) -> bool:
         if key == "MASTER_ADDR" and several_nodes(session.topology) and loopback(value):
             return not session.overrule(f"MASTER_ADDR={value} leads every node to itself", "DDP103")
         return True
-    source = dict(session.topology.fields())[FIELDS[key]].source
+    source = dict(session.topology.fields())[TORCH_NAMES[key]].source
     if key == "MASTER_ADDR" and (same_host(value, known) or not (is_variable(source) or loopback(value))):
         # Where no variable says an address, the script's is better than the first host of a list.
         return True
@@ -46,16 +46,6 @@ def _counts(session: Session, key: str, value: str) -> bool:
         # Nobody has chosen a port before: the script's is as good, but need not be the same in every process.
         return not session.options.correct
     return not session.overrule(f"{key}={value} is overruled by {known} ({source})", RULES[key])
-
-
-FIELDS = {
-    "RANK": "rank",
-    "WORLD_SIZE": "world_size",
-    "LOCAL_RANK": "local_rank",
-    "LOCAL_WORLD_SIZE": "local_world_size",
-    "MASTER_ADDR": "master_addr",
-    "MASTER_PORT": "master_port",
-}
 
 
 def is_variable(source: str | None) -> bool:

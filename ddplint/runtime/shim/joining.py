@@ -54,18 +54,18 @@ def patch(dist: Any) -> None:
     dist.init_process_group = dist.distributed_c10d.init_process_group = init_process_group
 
 
-_ALONE = tuple((rank, size, None, url) for rank, size in ((-1, -1), (0, 1)) for url in (None, "env://"))
+_ALONE = tuple((rank, size, url) for rank, size in ((-1, -1), (0, 1)) for url in (None, "env://"))
 
 
 def _is_alone(session: Session, call: Mapping[str, Any]) -> bool:
     """Whether a process that nobody launched asks for a group of its own: it needs no address for that."""
-    claims = (call.get("rank", -1), call.get("world_size", -1), call.get("store"), call.get("init_method"))
+    claims = (call.get("rank", -1), call.get("world_size", -1), call.get("init_method"))
     return os.getpid() == session.pid and claims in _ALONE
 
 
 def _joins_others(session: Session, call: Mapping[str, Any]) -> bool:
     """Whether a process that nobody but the script started (a fork of ours) joins a group by its own numbers."""
-    return os.getpid() != session.pid and _number(call.get("rank")) is not None and call.get("store") is None
+    return os.getpid() != session.pid and _number(call.get("rank")) is not None
 
 
 def _number(value: object) -> int | None:
@@ -88,13 +88,6 @@ def join(session: Session, call: Mapping[str, Any]) -> None:
     binds = not (device.type == "cuda" and _has_several(topology, sys.modules["torch"]))
     backend = _backend(session, call.get("backend"), device)
     timeout: timedelta | None = call.get("timeout")
-    if call.get("store") is not None:
-        # Whoever made it has seen to it that all find it.
-        process_group.group.torch_init(
-            backend, store=call["store"], rank=topology.rank.value, world_size=topology.world_size.value,
-            timeout=timeout, **options,
-        )  # fmt: skip
-        return
     reported = Reported(process_group.equipment(device, backend), session.command, (*wrong, *session.problems()))
     if reported.problems and not session.options.roll_call:
         raise StartError(reported.problems)

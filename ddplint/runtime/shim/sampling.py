@@ -28,7 +28,9 @@ def patch(module: Any) -> None:
             right = {"rank": topology.rank.value, "world_size": topology.world_size.value}
             given = " and ".join(f"{'num_replicas' if name == 'world_size' else name}={wrong[name]}" for name in wrong)
             counts = " and ".join(str(right[name]) for name in wrong)
-            if session.overrule(f"DistributedSampler is given {given}, and {counts} counts", "DDP403"):
+            # The same wrong value, so the same rule finds where it comes from.
+            rule = "DDP101" if "rank" in wrong else "DDP102"
+            if session.overrule(f"DistributedSampler is given {given}, and {counts} counts", rule):
                 rank = right["rank"] if "rank" in wrong else rank
                 num_replicas = right["world_size"] if "world_size" in wrong else num_replicas
         original(self, dataset, num_replicas, rank, *rest, **kwargs)

@@ -11,15 +11,11 @@ from typing import Any
 
 from ddplint.runtime.detection import detect
 from ddplint.runtime.files import file_text
-from ddplint.runtime.job import job_of
-from ddplint.runtime.job import port as agreed_port
 from ddplint.runtime.launchers import plain
-from ddplint.runtime.meeting import AGREED, exported
+from ddplint.runtime.meeting import AGREED, agreed_port, exported
 from ddplint.runtime.problem import ERROR, Problem
 from ddplint.runtime.shim.corrections import Correction, place
-from ddplint.runtime.topology import Topology, said
-
-_WHAT_IS_SAID = "what the launcher says counts"
+from ddplint.runtime.topology import Topology
 
 
 @dataclass(frozen=True)
@@ -74,7 +70,7 @@ class Session:
             Problem(
                 ERROR,
                 f"{one.place}: {one.text}",
-                _WHAT_IS_SAID,
+                "what the launcher says counts",
                 f"correct the line (ddplint rule {one.rule}), or let ddplint run correct it: leave --no-correct out",
             )
             for one in self.corrections
@@ -140,7 +136,7 @@ def begin(options: Options, command: Sequence[str], topology: Topology | None = 
 def with_port(topology: Topology) -> Topology:
     """The topology with the port that all processes can work out, where nobody has chosen one."""
     if topology.master_port.value is None and topology.launcher != plain.NAME:
-        port = agreed_port(job_of(topology, os.environ))
-        if port is not None:
-            return replace(topology, master_port=said(AGREED, port))
+        port = agreed_port(topology, os.environ)
+        if port.source == AGREED:
+            return replace(topology, master_port=port)
     return topology
