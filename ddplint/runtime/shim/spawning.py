@@ -96,12 +96,13 @@ def _group_stands() -> bool:
 
 def _twice(session: Session, nprocs: int) -> Problem:
     here, launcher = session.topology.local_world_size.value, session.topology.launcher
+    also = "" if nprocs == here else f" or {nprocs} of them"
     started = f"each of the {here} processes that {launcher} has started on this node"
     return Problem(
         ERROR,
         f"{place()}: mp.spawn(nprocs={nprocs}) in {started}",
         "one of the two starts the processes of a node; both together start more than the group has ranks",
-        f"start one process a node or {nprocs}, or take mp.spawn out and read the rank that {launcher} gives",
+        f"start one process a node{also}, or take mp.spawn out and read the rank that {launcher} gives",
     )
 
 
