@@ -84,7 +84,9 @@ class Event:
     ``kind`` is one of ``init`` (``init_process_group``), ``spawn``, ``command`` (a child started with an environment
     of its own), ``device`` (a GPU chosen by index), ``store`` (a write to ``os.environ``), ``wrap`` (DDP), ``managed``
     (a framework starts the process group), ``rpc`` (torch's RPC), ``mixed`` (an environment string used as a number),
-    ``call`` (a function of torch that rules ask for, see ``library/calls.py``; ``name`` says which).
+    ``call`` (a function of torch that rules ask for, see ``library/calls.py``; ``name`` says which), ``method`` (a
+    method of something that the model does not know: ``name`` says which, the argument ``self`` of what).
+    ``calls`` are the calls that led here, outermost first, from the entry; ``entry`` counts the entries of a run.
     ``frames`` are the functions that led here, outermost first; kept for ``init``, ``command`` and ``spawn`` only.
     """
 
@@ -100,3 +102,5 @@ class Event:
     frames: tuple[Frame, ...] = ()
     # The call is a statement of its own: nobody takes what it returns.
     discarded: bool = False
+    calls: tuple[Origin, ...] = ()
+    entry: int = 0

@@ -64,9 +64,9 @@ def _unrolled(run: Run, node: cst.For, iterable: Items) -> bool:
 
 
 def _element(run: Run, node: cst.For, iterable: Value) -> Value:
-    element = Unknown("an element of a loop", run.origin(node))
+    element = Unknown("an element of a loop", run.origin(node), uses=(iterable,), shared=True)
     if isinstance(iterable, Op) and iterable.name == "enumerate":
-        return Items((element, Unknown("an element of a loop", run.origin(node))))
+        return Items((element, Unknown("an element of a loop", run.origin(node), uses=(iterable,), shared=True)))
     return element
 
 
@@ -101,13 +101,13 @@ def _body(run: Run, body: cst.BaseSuite) -> bool:
 
 def _after_passes(run: Run, body: cst.BaseSuite, changes: Changes) -> None:
     """What any number of passes leaves: one pass stands for all where it does not build on the one before."""
-    ran = Unknown("whether a loop runs", run.origin(body), key=("loop", id(body)))
+    ran = Unknown("whether a loop runs", run.origin(body), key=("loop", id(body)), shared=True)
     for table, key, new in changes.values():
         old = table.get(key)
         if old is None or isinstance(new, Unknown):
             value = new
         elif isinstance(new, Const) or any(part.id == old.id for part in walk(new)):
-            value = Unknown("a value that a loop builds up", new.origin, type=new.type)
+            value = Unknown("a value that a loop builds up", new.origin, uses=(new,), type=new.type, shared=True)
         else:
             value = choose(ran, new, old)
         run.state.write(table, key, value)

@@ -14,6 +14,7 @@ from ddplint.program.evidence import Evidence
 from ddplint.program.group import Group
 from ddplint.program.module import Module
 from ddplint.program.values import Input, Origin, Value
+from ddplint.program.worlds import Worlds
 
 if TYPE_CHECKING:
     from ddplint.program.project import Project
@@ -109,6 +110,11 @@ class Program:
     def launch_passes_local_rank(self) -> bool:
         """Whether ``torch.distributed.launch`` would find the ``--local_rank`` option that it passes."""
         return any(option.name == "local_rank" for option in self.options)
+
+    @cached_property
+    def worlds(self) -> Worlds:
+        """Which processes get to an event, and what a value is in each of them."""
+        return Worlds(self)
 
     @property
     def options(self) -> list[Input]:

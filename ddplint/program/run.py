@@ -30,6 +30,7 @@ from ddplint.program.values import (
     Imported,
     Index,
     Input,
+    Made,
     Method,
     Object,
     Origin,
@@ -93,6 +94,8 @@ class Run:
         self._frames: list[tuple[Scope, FunctionFacts | None, Origin | None, tuple[Spawn, ...]]] = []
         self._steps = 0
         self._calls: dict[int, int] = {}
+        # Executed one after the other in this run: the module, or functions that nobody calls.
+        self.entries = 0
 
     # -- what a slot holds before anybody writes it -------------------------------------------------------------
 
@@ -138,6 +141,7 @@ class Run:
 
     def execute_function(self, facts: FunctionFacts) -> None:
         """Execute a function whose caller is not known, with unknown arguments."""
+        self.entries += 1
         scope = self.load(facts.module)
         bound: Value | None = None
         mark = self.state.mark()
@@ -279,6 +283,8 @@ class Run:
             len(self.events),
             self._snapshot() if kind in _TRACED else (),
             node is self.statement,
+            tuple(frame[2] for frame in self._frames if frame[2] is not None),
+            self.entries,
         )
         self.events.append(event)
         return event
@@ -372,6 +378,8 @@ class Run:
                 return self.invoke(method, arguments, node)
         if isinstance(callee, Choice):
             return self._call_choice(callee, arguments, node)
+        if isinstance(callee, Made):
+            library.calls.record_called(self, callee, arguments, node)
         for command in self.commands.get(callee.id, ()):
             self.invoke(command, Arguments(), node)
         return Unknown("what this call returns", self.origin(node))

@@ -257,7 +257,7 @@ def _augmented(run: Run, node: cst.AugAssign) -> bool:
     name = _AUGMENTED.get(type(node.operator))
     if name is None or run.loop_regions:
         # inside a loop the second pass would add again: one pass cannot stand for all
-        value: Value = Unknown("a running total", run.origin(node))
+        value: Value = Unknown("a running total", run.origin(node), uses=(right,), shared=True)
     else:
         value = operators.operate(run, name, run.evaluate(node.target), right, node)
     targets.bind(run, node.target, value, node.value)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import libcst as cst
 
 if TYPE_CHECKING:
+    from ddplint.program.events import Arguments
     from ddplint.program.module import ClassFacts, FunctionFacts, Module
     from ddplint.program.project import ModuleFile
 
@@ -374,10 +375,11 @@ class Partial(Value):
 class Unknown(Value):
     """What the model does not know, and why: a reason in words for ``ddplint ranks``. Rules stay silent on it.
 
-    Its type may be known all the same: a parameter declared ``rank: int``.
+    Its type may be known all the same: a parameter declared ``rank: int``. ``shared``: it is a step of a loop, which
+    all processes of a job take alike unless something in the loop tells them apart.
     """
 
-    __slots__ = ("reason", "type", "uses")
+    __slots__ = ("reason", "shared", "type", "uses")
 
     def __init__(
         self,
@@ -386,14 +388,32 @@ class Unknown(Value):
         key: object = None,
         uses: tuple[Value, ...] = (),
         type: str | None = None,
+        shared: bool = False,
     ) -> None:
         super().__init__(_intern("unknown", object() if key is None else key), origin)
         self.reason = reason
+        self.shared = shared
         self.uses = uses
         self.type = type
 
     def parts(self) -> tuple[Value, ...]:
         return self.uses
+
+
+class Made(Unknown):
+    """What a call of a library returned: the function or class by its full dotted name, and how it was called.
+
+    Two calls at one place make two values. Nothing more is known of it, so it is an :class:`Unknown` to whoever does
+    not ask for the name.
+    """
+
+    __slots__ = ("arguments", "name")
+
+    def __init__(self, name: str, arguments: Arguments, origin: Origin) -> None:
+        uses = tuple(argument.value for argument in (*arguments.positional, *arguments.keyword.values()))
+        super().__init__(f"what {name}() returns", origin, uses=uses)
+        self.name = name
+        self.arguments = arguments
 
 
 class Scope:

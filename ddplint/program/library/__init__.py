@@ -16,7 +16,7 @@ from ddplint.program.library import calls, devices, environment, process_group, 
 from ddplint.program.library.devices import device_index, use_device
 from ddplint.program.library.methods import call_method
 from ddplint.program.library.models import MODELS
-from ddplint.program.values import Class, Const, Function, Input, Object, OptionSpec, Unknown, Value
+from ddplint.program.values import Class, Const, Function, Input, Made, Object, OptionSpec, Unknown, Value
 
 if TYPE_CHECKING:
     from ddplint.program.run import Run
@@ -57,7 +57,7 @@ def call(run: Run, name: str, arguments: Arguments, node: cst.CSTNode) -> Value:
     for used in uses:
         if isinstance(used, Object) and used.kind == "parser":
             return used  # it adds options of its own and hands the parser back
-    return Unknown(f"what {name}() returns", run.origin(node), uses=uses)
+    return Made(name, arguments, run.origin(node))
 
 
 def knows(name: str) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from ddplint.program.events import Argument, Arguments
-from ddplint.program.values import Unknown
+from ddplint.program.values import Made, Method, Unknown
 
 if TYPE_CHECKING:
     from ddplint.program.run import Run
@@ -45,11 +45,41 @@ PARAMETERS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
+# Methods of things that libraries made, or that the model does not know, by name alone: who asks for one looks at
+# what ``self`` is first.
+METHODS: Mapping[str, tuple[str, ...]] = {}
+
+# What is written down as the method ``__call__`` when somebody calls what this made.
+CALLED = frozenset(("torch.nn.parallel.DistributedDataParallel",))
+
+
 def record(run: Run, name: str, arguments: Arguments, node: cst.CSTNode) -> None:
     """Write down a call, if it is one of these."""
     parameters = PARAMETERS.get(name)
+    if parameters is not None:
+        run.record("call", node, _given(parameters, arguments, node), name=name)
+
+
+def record_method(run: Run, method: Method, arguments: Arguments, node: cst.CSTNode) -> None:
+    """Write down the call of a method, if it is one of these; what it is called on is the argument ``self``."""
+    parameters = METHODS.get(method.name)
     if parameters is None:
         return
+    function = node.func if isinstance(node, cst.Call) else node
+    given = _given(parameters, arguments, node)
+    given["self"] = Argument(method.owner, function.value if isinstance(function, cst.Attribute) else function)
+    run.record("method", node, given, name=method.name)
+
+
+def record_called(run: Run, made: Made, arguments: Arguments, node: cst.CSTNode) -> None:
+    """Write down the call of something that a library made: the forward pass of a wrapped model."""
+    if made.name in CALLED:
+        given = _given(("input",), arguments, node)
+        given["self"] = Argument(made, node.func if isinstance(node, cst.Call) else node)
+        run.record("method", node, given, name="__call__")
+
+
+def _given(parameters: tuple[str, ...], arguments: Arguments, node: cst.CSTNode) -> dict[str, Argument]:
     given = {
         parameter: argument
         for place, parameter in enumerate(parameters)
@@ -57,4 +87,4 @@ def record(run: Run, name: str, arguments: Arguments, node: cst.CSTNode) -> None
     }
     if arguments.open:
         given["open"] = Argument(Unknown("arguments handed through"), node)
-    run.record("call", node, given, name=name)
+    return given

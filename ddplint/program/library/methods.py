@@ -24,6 +24,7 @@ from ddplint.program.values import (
 
 if TYPE_CHECKING:
     from ddplint.program.run import Run
+from ddplint.program.library import calls
 from ddplint.program.library.devices import use_device
 from ddplint.program.library.environment import environ_method
 
@@ -32,6 +33,7 @@ def call_method(run: Run, method: Method, arguments: Arguments, node: cst.CSTNod
     """A call ``owner.name(...)`` where the owner is not an instance of a project class."""
     owner, name = method.owner, method.name
     origin = run.origin(node)
+    calls.record_method(run, method, arguments, node)
     if isinstance(owner, Object):
         found = _object_method(run, owner, name, arguments, node)
         if found is not None:

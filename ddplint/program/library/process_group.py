@@ -13,6 +13,7 @@ from ddplint.program.values import (
     TRUE,
     Const,
     Items,
+    Made,
     Symbol,
     Unknown,
     Value,
@@ -105,4 +106,4 @@ def _wrap(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
         if isinstance(inner, (cst.List, cst.Tuple)) and len(inner.elements) == 1:
             inner = inner.elements[0].value
         use_device(run, Argument(devices.value.values[0], inner), node, "device_ids")
-    return Unknown("a wrapped model", run.origin(node))
+    return Made("torch.nn.parallel.DistributedDataParallel", arguments, run.origin(node))
