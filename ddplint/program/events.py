@@ -78,6 +78,26 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """A step of the way that is no event: a place where processes leave, a loop, or a call that is not followed.
+
+    ``kind`` is ``return``, ``raise``, ``exit``, ``break``, ``continue``, ``loop`` (``value`` is what it runs over) or
+    ``opaque``. ``order`` is the number of events before it, ``nest`` the function bodies and loops around it, by
+    number, outermost first; a loop's own number is the last of its mark.
+    """
+
+    kind: str
+    module: Module
+    node: cst.CSTNode
+    path: Path | None
+    context: tuple[Spawn, ...]
+    order: int
+    entry: int
+    nest: tuple[int, ...]
+    value: Value | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened at one place: which arguments, on which path, in which kind of process.
 
@@ -86,7 +106,8 @@ class Event:
     (a framework starts the process group), ``rpc`` (torch's RPC), ``mixed`` (an environment string used as a number),
     ``call`` (a function of torch that rules ask for, see ``library/calls.py``; ``name`` says which), ``method`` (a
     method of something that the model does not know: ``name`` says which, the argument ``self`` of what).
-    ``calls`` are the calls that led here, outermost first, from the entry; ``entry`` counts the entries of a run.
+    ``calls`` are the calls that led here, outermost first, from the entry; ``entry`` counts the entries of a run,
+    ``nest`` the function bodies and loops around it, by number, outermost first.
     ``frames`` are the functions that led here, outermost first; kept for ``init``, ``command`` and ``spawn`` only.
     """
 
@@ -104,3 +125,4 @@ class Event:
     discarded: bool = False
     calls: tuple[Origin, ...] = ()
     entry: int = 0
+    nest: tuple[int, ...] = ()

@@ -292,6 +292,12 @@ def _walrus(run: Run, node: cst.NamedExpr) -> Value:
     return value
 
 
+def _yield(run: Run, node: cst.Yield) -> Value:
+    value = evaluate(run, node.value) if isinstance(node.value, cst.BaseExpression) else NONE
+    run.yields(value)
+    return Unknown("what is sent to a generator", run.origin(node))
+
+
 def _await(run: Run, node: cst.Await) -> Value:
     return evaluate(run, node.expression)
 
@@ -391,6 +397,7 @@ _EXPRESSIONS: dict[type[cst.CSTNode], Callable[[Run, Any], Value]] = {
     cst.Subscript: _subscript,
     cst.NamedExpr: _walrus,
     cst.Await: _await,
+    cst.Yield: _yield,
     cst.ListComp: _comprehension,
     cst.SetComp: _comprehension,
     cst.GeneratorExp: _comprehension,

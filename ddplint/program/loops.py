@@ -36,7 +36,7 @@ def for_loop(run: Run, node: cst.For) -> bool:
     if index is not None:
         run.loops.append(index)
     try:
-        _body(run, node.body)
+        _body(run, node, iterable)
     finally:
         if index is not None:
             run.loops.pop()
@@ -76,17 +76,20 @@ def while_loop(run: Run, node: cst.While) -> bool:
         return True
     before = run.state.path
     run.state.path = assume(before, condition, True)
-    left = _body(run, node.body)
+    left = _body(run, node, None)
     run.state.path = before
     return left or conditions.truth(condition) is None  # only `break` leaves `while True`
 
 
-def _body(run: Run, body: cst.BaseSuite) -> bool:
+def _body(run: Run, node: cst.For | cst.While, iterable: Value | None) -> bool:
     """One pass through a loop body, which stands for all of them; whether `break` leaves the loop somewhere."""
+    body = node.body
     whole, one = run.state.enter(), run.state.enter()
     run.loop_regions.append(Loop(whole, one, repeats=True))
     try:
-        alive = statements.suite(run, body)
+        with run.nested():
+            run.mark("loop", node, iterable)
+            alive = statements.suite(run, body)
     finally:
         run.loop_regions.pop()
     alive = run.state.join(one, alive, NONE) is not None
@@ -115,11 +118,13 @@ def _after_passes(run: Run, body: cst.BaseSuite, changes: Changes) -> None:
 
 def break_loop(run: Run, node: cst.Break) -> bool:
     if run.loop_regions:
+        run.mark("break", node)
         run.state.leave(run.loop_regions[-1].whole, NONE)
     return False
 
 
 def continue_loop(run: Run, node: cst.Continue) -> bool:
     if run.loop_regions:
+        run.mark("continue", node)
         run.state.leave(run.loop_regions[-1].one, NONE)
     return False

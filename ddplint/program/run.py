@@ -7,14 +7,14 @@ becomes :class:`Unknown`, on which every rule is silent.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from ddplint.program import binding, conditions, expressions, objects, statements
-from ddplint.program.events import Argument, Arguments, Event, Frame, Spawn
+from ddplint.program.events import Argument, Arguments, Event, Frame, Mark, Spawn
 from ddplint.program.module import FunctionFacts, Module
 from ddplint.program.state import Loop, Region, State, Table, assume
 from ddplint.program.values import (
@@ -96,6 +96,14 @@ class Run:
         self._calls: dict[int, int] = {}
         # Executed one after the other in this run: the module, or functions that nobody calls.
         self.entries = 0
+        self.marks: list[Mark] = []
+        # The function bodies and loops being executed, by number, outermost first.
+        self.nest: tuple[int, ...] = ()
+        self._nests = 0
+        # A generator that a `with` is about to call, and the body to execute at its yield.
+        self.awaited: tuple[FunctionFacts, Callable[[Value], None]] | None = None
+        self._bodies: list[Callable[[Value], None] | None] = []
+        self.exhausted = False
 
     # -- what a slot holds before anybody writes it -------------------------------------------------------------
 
@@ -131,7 +139,18 @@ class Run:
     def spend(self) -> bool:
         """Count one step; False when the run has done enough."""
         self._steps += 1
-        return self._steps < _STEPS
+        self.exhausted = self._steps >= _STEPS
+        return not self.exhausted
+
+    @contextmanager
+    def nested(self) -> Iterator[None]:
+        """Execute one more function body or loop, which gets a number of its own."""
+        around, self._nests = self.nest, self._nests + 1
+        self.nest = (*around, self._nests)
+        try:
+            yield
+        finally:
+            self.nest = around
 
     # -- entries ------------------------------------------------------------------------------------------------
 
@@ -285,9 +304,26 @@ class Run:
             node is self.statement,
             tuple(frame[2] for frame in self._frames if frame[2] is not None),
             self.entries,
+            self.nest,
         )
         self.events.append(event)
         return event
+
+    def mark(self, kind: str, node: cst.CSTNode, value: Value | None = None) -> None:
+        """Write down a step of the way that is no event."""
+        self.marks.append(
+            Mark(
+                kind,
+                self.module,
+                node,
+                self.state.path,
+                self.context,
+                len(self.events),
+                self.entries,
+                self.nest,
+                value,
+            )
+        )
 
     def _snapshot(self) -> tuple[Frame, ...]:
         return tuple(
@@ -311,8 +347,13 @@ class Run:
         facts = function.facts
         origin = self.origin(node)
         if facts in self._stack or len(self._stack) >= _DEEPEST_CALL or not self.spend():
+            self.mark("opaque", node)
             return Unknown(f"{facts.qualified}() was not followed this deep", origin)
-        if not self.worth_following(facts) or not self._again(facts):
+        follow = self.worth_following(facts)
+        if follow and not self._again(facts):
+            self.mark("opaque", node)
+            follow = False
+        if not follow:
             if len(facts.returns) == 1:
                 handed = binding.parameters(self, function, arguments).get(next(iter(facts.returns)))
                 if handed is not None:
@@ -328,13 +369,16 @@ class Run:
         region = self.state.enter()
         self.regions.append(region)
         loops, self.loop_regions = self.loop_regions, []
+        awaited, self.awaited = self.awaited, None
+        self._bodies.append(awaited[1] if awaited is not None and awaited[0] is facts else None)
         try:
-            with self.within(inner):
+            with self.within(inner), self.nested():
                 live = statements.block(self, facts.node.body.body)
         finally:
             self._stack.pop()
             self._frames.pop()
             self.regions.pop()
+            self._bodies.pop()
             self.loop_regions = loops
         result = self.state.join(region, live, NONE)
         if result is None:
@@ -342,6 +386,38 @@ class Run:
         if facts.yields:
             return Unknown(f"what {facts.qualified}() yields", origin)
         return result
+
+    def yields(self, value: Value) -> None:
+        """A generator gets to a ``yield``: if a ``with`` has called it, the body is executed now."""
+        body = self._bodies[-1] if self._bodies else None
+        if body is not None:
+            body(value)
+
+    @contextmanager
+    def outside(self, depth: int, scope: Scope, loops: list[Loop], nest: tuple[int, ...]) -> Iterator[None]:
+        """Execute in a function further out (the ``depth`` outermost are being executed) for a while."""
+        kept = self._stack, self._frames, self.regions, self._bodies, self.loop_regions, self.nest, self.statement
+        self._stack, self._frames = self._stack[:depth], self._frames[: len(self._frames) - len(self._stack) + depth]
+        self.regions, self._bodies = self.regions[:depth], self._bodies[:depth]
+        self.loop_regions, self.nest = loops, nest
+        try:
+            with self.within(scope):
+                yield
+        finally:
+            (
+                self._stack,
+                self._frames,
+                self.regions,
+                self._bodies,
+                self.loop_regions,
+                self.nest,
+                self.statement,
+            ) = kept
+
+    @property
+    def depth(self) -> int:
+        """How many functions are being executed, one inside the other."""
+        return len(self._stack)
 
     def _again(self, facts: FunctionFacts) -> bool:
         if facts.statements <= _SMALL:
@@ -380,6 +456,8 @@ class Run:
             return self._call_choice(callee, arguments, node)
         if isinstance(callee, Made):
             library.calls.record_called(self, callee, arguments, node)
+        elif isinstance(callee, (Unknown, Input)):
+            self.mark("opaque", node)
         for command in self.commands.get(callee.id, ()):
             self.invoke(command, Arguments(), node)
         return Unknown("what this call returns", self.origin(node))

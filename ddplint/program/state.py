@@ -183,8 +183,18 @@ class State:
             result = choose(condition, exit.value, result)
         self.apply(merged)
         # paths that raised are gone for good; ways that returned come together again
-        self.path = last.path if len(exits) == 1 else region.path
+        self.path = last.path if len(exits) == 1 else _in_all([exit.path for exit in exits], region.path)
         return result
+
+
+def _in_all(paths: list[Path | None], since: Path | None) -> Path | None:
+    """``since`` with the conditions that all of these paths have met: others have raised on every way."""
+    others = [{(condition.id, truth) for condition, truth in steps(path, since)} for path in paths[1:]]
+    found = since
+    for condition, truth in steps(paths[0], since):
+        if all((condition.id, truth) in other for other in others):
+            found = Path(condition, truth, found)
+    return found
 
 
 __all__ = ["FALSE", "TRUE", "Changes", "Path", "Region", "State", "Table", "assume", "conjunction", "steps"]

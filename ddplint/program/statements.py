@@ -30,7 +30,7 @@ from ddplint.program.values import (
 
 if TYPE_CHECKING:
     from ddplint.program.run import Run
-from ddplint.program import imports, loops
+from ddplint.program import imports, loops, withs
 
 
 def block(run: Run, body: Sequence[cst.CSTNode]) -> bool:
@@ -154,6 +154,7 @@ def _return(run: Run, node: cst.Return) -> bool:
     value = run.evaluate(node.value) if node.value is not None else NONE
     if any(loop.repeats for loop in run.loop_regions) and not isinstance(value, Const):
         value = Unknown("what a loop finds", value.origin, type=value.type)  # of the first pass, or of any later one
+    run.mark("return", node)
     if run.regions:
         run.state.leave(run.regions[-1], value)
     return False
@@ -162,6 +163,7 @@ def _return(run: Run, node: cst.Return) -> bool:
 def _raise(run: Run, node: cst.Raise) -> bool:
     if node.exc is not None:
         run.evaluate(node.exc)
+    run.mark("raise", node)
     return False
 
 
@@ -186,9 +188,11 @@ def _try(run: Run, node: cst.Try | cst.TryStar) -> bool:
             alive, path = True, before
         else:
             state.apply(changes)
+    if node.finalbody is not None:
+        state.path = before  # whoever left the body gets here too
+        if not suite(run, node.finalbody.body):
+            return False
     state.path = path
-    if node.finalbody is not None and not suite(run, node.finalbody.body):
-        return False
     return alive
 
 
@@ -207,14 +211,6 @@ def _catches_missing(handler: cst.ExceptHandler | cst.ExceptStarHandler) -> bool
         name is None or (isinstance(name, cst.Name) and name.value in ("KeyError", "Exception", "LookupError"))
         for name in names
     )
-
-
-def _with(run: Run, node: cst.With) -> bool:
-    for item in node.items:
-        value = run.evaluate(item.item)
-        if item.asname is not None and isinstance(item.asname.name, cst.BaseExpression):
-            targets.bind(run, item.asname.name, value)
-    return suite(run, node.body)
 
 
 def _expression(run: Run, node: cst.Expr) -> bool:
@@ -312,7 +308,7 @@ _STATEMENTS: dict[type[cst.CSTNode], Callable[[Run, Any], bool]] = {
     cst.While: loops.while_loop,
     cst.Try: _try,
     cst.TryStar: _try,
-    cst.With: _with,
+    cst.With: withs.with_block,
     cst.Match: _match,
     cst.FunctionDef: _function,
     cst.ClassDef: _class,

@@ -903,8 +903,6 @@ def test_values_that_refer_to_each_other() -> None:
         "rank = dist.get_rank()",
         "rank = pool.map(int, ['1'])[0]",
         "rank = (lambda: int(os.environ['LOCAL_RANK']))()",
-        "import contextlib\n@contextlib.contextmanager\ndef place():\n    yield int(os.environ['LOCAL_RANK'])\n"
-        "with place() as rank:\n    pass",
         "import unknown_package\nrank = unknown_package.rank()",
         "from .nowhere import rank",
         "rank = undefined",

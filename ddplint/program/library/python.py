@@ -215,6 +215,7 @@ def _fields(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
 def _exit(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
     from ddplint.program.run import PathEnds
 
+    run.mark("exit", node)
     raise PathEnds
 
 
