@@ -35,8 +35,8 @@ CAVEATS = {
     "GPU count": "DDP105",
 }
 
-# What goes wrong in these scripts is shown by running them, in tests/hangs: the rules that their comments name, on which
-# ranks reach a collective, are not there yet. Their repaired twins are in hangs_repaired, and silent like the rest.
+# What goes wrong in these scripts is shown by running them, in tests/hangs: the rules that their comments name, on
+# which ranks reach a collective, are not there yet. Their repaired twins, in hangs_repaired, are silent like the rest.
 RUN_ONLY = ("hangs",)
 
 Expected = tuple[str, int, str, str]
