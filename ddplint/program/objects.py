@@ -11,6 +11,7 @@ import libcst as cst
 from ddplint.program import binding, expressions, options
 from ddplint.program.events import Arguments
 from ddplint.program.module import ClassFacts, FunctionFacts
+from ddplint.program.state import assume
 from ddplint.program.values import (
     Choice,
     Class,
@@ -20,6 +21,7 @@ from ddplint.program.values import (
     Function,
     Imported,
     Input,
+    Made,
     Method,
     ModuleValue,
     Object,
@@ -175,10 +177,33 @@ def attribute(run: Run, owner: Value, name: str, origin: Origin) -> Value:
         found = run.attributes.get((owner.id, name))
         return found or Input(f"{owner.name}.{name}", None, origin, owner.id, owner.filed)
     if isinstance(owner, Choice) and not isinstance(owner.then, (Const, EnvVar)):
+        return _chosen_attribute(run, owner, name, origin)
+    if isinstance(owner, Made) and owner.id in run.wrapped:
+        from ddplint.program.library import wrapping
+
+        found = run.attributes.get((owner.id, name)) or wrapping.attribute(run, owner, name, origin)
+        return found or Method(owner, name, origin)
+    return run.attributes.get((owner.id, name)) or Method(owner, name, origin)
+
+
+def _chosen_attribute(run: Run, owner: Choice, name: str, origin: Origin) -> Value:
+    if not run.wrapped:
         return choose(
             owner.condition, attribute(run, owner.then, name, origin), attribute(run, owner.other, name, origin)
         )
-    return run.attributes.get((owner.id, name)) or Method(owner, name, origin)
+    from ddplint.program.library import wrapping
+
+    # A model that is wrapped on one side only: which one it is here matters, and which way its events came.
+    known = wrapping.side(run, owner)
+    if known is not None:
+        return attribute(run, owner.then if known else owner.other, name, origin)
+    path = run.state.path
+    run.state.path = assume(path, owner.condition, True)
+    then = attribute(run, owner.then, name, origin)
+    run.state.path = assume(path, owner.condition, False)
+    other = attribute(run, owner.other, name, origin)
+    run.state.path = path
+    return choose(owner.condition, then, other)
 
 
 def _object_attribute(run: Run, owner: Object, name: str, origin: Origin) -> Value:

@@ -20,7 +20,8 @@ from ddplint.sources import Source, SourceError, read
 # An identifier that shows a function may be about ranks. Words only save work here; they never prove anything.
 _WORDS = frozenset(
     "init_process_group environ getenv putenv spawn start_processes Process Popen set_device set_device_index "
-    "device_count DistributedDataParallel device_ids add_argument parse_args ArgumentParser rank world_size "
+    "device_count DistributedDataParallel FullyShardedDataParallel fully_shard deepspeed device_ids "
+    "add_argument parse_args ArgumentParser rank world_size "
     "local_rank node_rank global_rank nnodes num_nodes nproc_per_node master_addr master_port dist_url init_method "
     "get_rank get_world_size init_device_mesh init_distributed fields asdict ngpus gpus gpu".split()
 )
@@ -29,7 +30,7 @@ _WORDS = frozenset(
 # does to the outside by itself can be judged.
 _ACTS = frozenset(
     "init_process_group init_device_mesh environ getenv putenv spawn start_processes Process Popen set_device "
-    "set_device_index device_ids".split()
+    "set_device_index device_ids DistributedDataParallel FullyShardedDataParallel fully_shard".split()
 )
 
 # Calls that are judged by themselves, wherever they stand: the names of library/calls.py.

@@ -30,7 +30,6 @@ from ddplint.program.values import (
     Imported,
     Index,
     Input,
-    Made,
     Method,
     Object,
     Origin,
@@ -79,6 +78,7 @@ class Run:
         self.executed: set[int] = set()
         self.context: tuple[Spawn, ...] = ()
         self.loops: list[Index] = []
+        self.wrapped: set[int] = set()  # wrappers, and what they were given, anywhere so far
         self.regions: list[Region] = []  # function bodies being executed, innermost last
         # what `break` and `continue` leave, in the loops of the innermost function
         self.loop_regions: list[Loop] = []
@@ -349,7 +349,7 @@ class Run:
         if facts in self._stack or len(self._stack) >= _DEEPEST_CALL or not self.spend():
             self.mark("opaque", node)
             return Unknown(f"{facts.qualified}() was not followed this deep", origin)
-        follow = self.worth_following(facts)
+        follow = self.worth_following(facts) or self._hands_model(function, arguments)
         if follow and not self._again(facts):
             self.mark("opaque", node)
             follow = False
@@ -419,6 +419,20 @@ class Run:
         """How many functions are being executed, one inside the other."""
         return len(self._stack)
 
+    def _hands_model(self, function: Function, arguments: Arguments) -> bool:
+        """Whether a wrapped model is handed over: the run goes where it goes."""
+        if not self.wrapped:
+            return False
+        handed = [argument.value for argument in (*arguments.positional, *arguments.keyword.values())]
+        if isinstance(function.bound, Object):
+            handed += function.bound.fields.values()
+        return any(self._is_wrapper(value) for value in handed)
+
+    def _is_wrapper(self, value: Value) -> bool:
+        if isinstance(value, Choice):
+            return self._is_wrapper(value.then) or self._is_wrapper(value.other)
+        return value.id in self.wrapped
+
     def _again(self, facts: FunctionFacts) -> bool:
         if facts.statements <= _SMALL:
             return True
@@ -434,6 +448,8 @@ class Run:
         from ddplint.program import library
 
         if isinstance(callee, Function):
+            if callee.bound is not None and callee.bound.id in self.wrapped:
+                library.calls.record_own(self, callee, arguments, node)
             return self.invoke(callee, arguments, node)
         if isinstance(callee, External):
             return library.call(self, callee.name, arguments, node)
@@ -446,6 +462,8 @@ class Run:
             keyword = {key: Argument(value, node) for key, value in callee.kwargs.items()}
             keyword.update(arguments.keyword)
             return self.call(callee.target, Arguments(positional, keyword, arguments.open), node)
+        if callee.id in self.wrapped:
+            library.calls.record_called(self, callee, arguments, node)
         if isinstance(callee, Object) and callee.cls is not None:
             method = objects.member(self, callee, callee.cls, "__call__") or objects.member(
                 self, callee, callee.cls, "forward"
@@ -454,9 +472,7 @@ class Run:
                 return self.invoke(method, arguments, node)
         if isinstance(callee, Choice):
             return self._call_choice(callee, arguments, node)
-        if isinstance(callee, Made):
-            library.calls.record_called(self, callee, arguments, node)
-        elif isinstance(callee, (Unknown, Input)):
+        if isinstance(callee, (Unknown, Input)) and not isinstance(callee, Made):
             self.mark("opaque", node)
         for command in self.commands.get(callee.id, ()):
             self.invoke(command, Arguments(), node)

@@ -12,7 +12,7 @@ import libcst as cst
 
 from ddplint.program import expressions, options
 from ddplint.program.events import Argument, Arguments
-from ddplint.program.library import calls, devices, environment, process_group, python, starting
+from ddplint.program.library import calls, devices, environment, process_group, python, starting, wrapping
 from ddplint.program.library.devices import device_index, use_device
 from ddplint.program.library.methods import call_method
 from ddplint.program.library.models import MODELS
@@ -32,6 +32,7 @@ __all__ = [
     "process_group",
     "python",
     "starting",
+    "wrapping",
 ]
 
 

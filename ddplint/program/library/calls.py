@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from ddplint.program.events import Argument, Arguments
-from ddplint.program.values import Made, Method, Unknown
+from ddplint.program.values import Function, Method, Unknown, Value
 
 if TYPE_CHECKING:
     from ddplint.program.run import Run
@@ -49,8 +49,27 @@ PARAMETERS: Mapping[str, tuple[str, ...]] = {
 # what ``self`` is first.
 METHODS: Mapping[str, tuple[str, ...]] = {}
 
-# What is written down as the method ``__call__`` when somebody calls what this made.
-CALLED = frozenset(("torch.nn.parallel.DistributedDataParallel",))
+# Methods of wrappers and of models that were wrapped; the names are too common to be written down of anything else.
+MODEL_METHODS: Mapping[str, tuple[str, ...]] = {
+    "add_module": ("name", "module"),
+    "clip_grad_norm_": ("max_norm", "norm_type"),
+    "cpu": (),
+    "cuda": ("device",),
+    "double": (),
+    "eval": (),
+    "float": (),
+    "forward": ("input",),
+    "half": (),
+    "load_state_dict": ("state_dict", "strict", "assign"),
+    "no_sync": (),
+    "parameters": ("recurse",),
+    "register_parameter": ("name", "param"),
+    "requires_grad_": ("requires_grad",),
+    "set_requires_gradient_sync": ("requires_gradient_sync",),
+    "state_dict": ("destination", "prefix", "keep_vars"),
+    "to": ("device", "dtype"),
+    "train": ("mode",),
+}
 
 
 def record(run: Run, name: str, arguments: Arguments, node: cst.CSTNode) -> None:
@@ -63,20 +82,34 @@ def record(run: Run, name: str, arguments: Arguments, node: cst.CSTNode) -> None
 def record_method(run: Run, method: Method, arguments: Arguments, node: cst.CSTNode) -> None:
     """Write down the call of a method, if it is one of these; what it is called on is the argument ``self``."""
     parameters = METHODS.get(method.name)
+    if parameters is None and method.owner.id in run.wrapped:
+        parameters = MODEL_METHODS.get(method.name, ())
     if parameters is None:
         return
-    function = node.func if isinstance(node, cst.Call) else node
     given = _given(parameters, arguments, node)
-    given["self"] = Argument(method.owner, function.value if isinstance(function, cst.Attribute) else function)
+    given["self"] = Argument(method.owner, _owner(node))
     run.record("method", node, given, name=method.name)
 
 
-def record_called(run: Run, made: Made, arguments: Arguments, node: cst.CSTNode) -> None:
-    """Write down the call of something that a library made: the forward pass of a wrapped model."""
-    if made.name in CALLED:
-        given = _given(("input",), arguments, node)
-        given["self"] = Argument(made, node.func if isinstance(node, cst.Call) else node)
-        run.record("method", node, given, name="__call__")
+def record_own(run: Run, function: Function, arguments: Arguments, node: cst.CSTNode) -> None:
+    """Write down the call of a method that a wrapped model defines itself."""
+    assert function.bound is not None
+    given = _given(MODEL_METHODS.get(function.facts.name, ()), arguments, node)
+    given["self"] = Argument(function.bound, _owner(node))
+    given["function"] = Argument(function, node)
+    run.record("method", node, given, name=function.facts.name)
+
+
+def record_called(run: Run, model: Value, arguments: Arguments, node: cst.CSTNode) -> None:
+    """Write down the call of a wrapper, or of a model that was wrapped: a forward pass."""
+    given = _given(("input",), arguments, node)
+    given["self"] = Argument(model, node.func if isinstance(node, cst.Call) else node)
+    run.record("method", node, given, name="__call__")
+
+
+def _owner(node: cst.CSTNode) -> cst.CSTNode:
+    function = node.func if isinstance(node, cst.Call) else node
+    return function.value if isinstance(function, cst.Attribute) else function
 
 
 def _given(parameters: tuple[str, ...], arguments: Arguments, node: cst.CSTNode) -> dict[str, Argument]:

@@ -24,7 +24,7 @@ from ddplint.program.values import (
 
 if TYPE_CHECKING:
     from ddplint.program.run import Run
-from ddplint.program.library import calls
+from ddplint.program.library import calls, wrapping
 from ddplint.program.library.devices import use_device
 from ddplint.program.library.environment import environ_method
 
@@ -50,6 +50,8 @@ def call_method(run: Run, method: Method, arguments: Arguments, node: cst.CSTNod
         return Items((Unknown("an address", origin, type="str"), Unknown("a free port", origin, type="int")), origin)
     if name in ("cuda", "to") and not isinstance(owner, (Object, Const)):
         use_device(run, arguments.get("device", 0), node, name)
+        return owner
+    if name in wrapping.SAME and wrapping.is_model(run, owner):
         return owner
     if name == "get" and isinstance(owner, Input) and owner.spec is None:
         key = arguments.value(None, 0)

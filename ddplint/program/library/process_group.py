@@ -1,4 +1,4 @@
-"""torch.distributed: the process group itself, and what wraps a model for it."""
+"""torch.distributed: the process group itself."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from ddplint.program.values import (
     NONE,
     TRUE,
     Const,
-    Items,
-    Made,
     Symbol,
     Unknown,
     Value,
@@ -21,7 +19,6 @@ from ddplint.program.values import (
 
 if TYPE_CHECKING:
     from ddplint.program.run import Run
-from ddplint.program.library.devices import use_device
 from ddplint.program.library.models import models
 
 # torch 2.13, torch/distributed/distributed_c10d.py, init_process_group: the order of its parameters
@@ -95,15 +92,3 @@ def _is_initialized(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
 @models("torch.distributed.is_available", "torch.distributed.is_nccl_available")
 def _is_available(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
     return TRUE
-
-
-@models("torch.nn.parallel.DistributedDataParallel", "apex.parallel.DistributedDataParallel")
-def _wrap(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
-    devices = arguments.get("device_ids", 1)
-    run.record("wrap", node, {"device_ids": devices} if devices else {}, name="DistributedDataParallel")
-    if devices is not None and isinstance(devices.value, Items) and len(devices.value.values) == 1:
-        inner = devices.node
-        if isinstance(inner, (cst.List, cst.Tuple)) and len(inner.elements) == 1:
-            inner = inner.elements[0].value
-        use_device(run, Argument(devices.value.values[0], inner), node, "device_ids")
-    return Made("torch.nn.parallel.DistributedDataParallel", arguments, run.origin(node))

@@ -8,11 +8,13 @@ import libcst as cst
 
 from ddplint.program import arithmetic, conditions, objects, targets
 from ddplint.program.events import Arguments
+from ddplint.program.state import assume
 from ddplint.program.values import (
     NONE,
     Class,
     Const,
     Items,
+    Made,
     Method,
     Object,
     Op,
@@ -20,10 +22,12 @@ from ddplint.program.values import (
     Symbol,
     Unknown,
     Value,
+    choose,
 )
 
 if TYPE_CHECKING:
     from ddplint.program.run import Run
+from ddplint.program.library import wrapping
 from ddplint.program.library.environment import copy_environ
 from ddplint.program.library.models import MODELS, Model, models
 
@@ -159,11 +163,37 @@ def _getattr(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
     owner, name = arguments.value(None, 0), arguments.value(None, 1)
     if owner is None or not (isinstance(name, Const) and isinstance(name.value, str)):
         return Unknown("an attribute of unknown name", run.origin(node))
-    found = objects.attribute(run, owner, name.value, run.origin(node))
     default = arguments.value(None, 2)
+    if default is not None and run.wrapped:
+        there = wrapping.has(run, owner, name.value, run.origin(node))
+        if there.type == "bool" and not isinstance(there, Unknown):
+            return _either(run, there, owner, name.value, default, node)
+    found = objects.attribute(run, owner, name.value, run.origin(node))
     if isinstance(found, Method) and default is not None:
         return Unknown(f"the attribute {name.value}", run.origin(node))
     return found
+
+
+def _either(run: Run, there: Value, owner: Value, name: str, default: Value, node: cst.CSTNode) -> Value:
+    """``getattr(model, "module", model)``: the attribute where it exists."""
+    known = conditions.truth(there)
+    if known is False:
+        return default
+    path = run.state.path
+    run.state.path = assume(path, there, True)
+    found = objects.attribute(run, owner, name, run.origin(node))
+    run.state.path = path
+    return found if known else choose(there, found, default, run.origin(node))
+
+
+@models("isinstance")
+def _isinstance(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
+    value, cls = arguments.value(None, 0), arguments.value(None, 1)
+    if value is not None and cls is not None:
+        found = wrapping.is_instance(run, value, cls, run.origin(node))
+        if found is not None:
+            return found
+    return Made("isinstance", arguments, run.origin(node))
 
 
 @models("setattr")
@@ -181,6 +211,8 @@ def _hasattr(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
         found = objects.attribute(run, owner, name.value, run.origin(node))
         if not isinstance(found, Method):
             return Const(True, run.origin(node))
+    if owner is not None and isinstance(name, Const) and isinstance(name.value, str):
+        return wrapping.has(run, owner, name.value, run.origin(node))
     return Unknown("whether an attribute exists", run.origin(node))
 
 
