@@ -30,6 +30,7 @@ from ddplint.program.values import (
     Imported,
     Index,
     Input,
+    Made,
     Method,
     Object,
     Origin,

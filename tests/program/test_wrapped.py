@@ -117,12 +117,13 @@ def test_what_was_done_before(body: str, expected: list[Kind]) -> None:
 
 
 def test_the_class_of_the_model() -> None:
-    made, events = asked(
+    _, events = asked(
         "m = DDP(torch.nn.SyncBatchNorm.convert_sync_batchnorm(Net()).to(0), device_ids=[0])\nm.state_dict()"
     )
     (event,) = events
     cls = wrapped.model_class(event.arguments["self"].value)
-    assert cls is not None and cls.name == "Net"
+    assert cls is not None
+    assert cls.name == "Net"
 
 
 def test_the_run_goes_where_a_wrapped_model_goes() -> None:
