@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import libcst as cst
 
@@ -77,6 +78,14 @@ class Frame:
     context: tuple[Spawn, ...]
 
 
+class Call(NamedTuple):
+    """A call that led to an event: where it is written, which function it executes, on which path it was made."""
+
+    origin: Origin
+    facts: FunctionFacts | None
+    path: Path | None
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """A step of the way that is no event: a place where processes leave, a loop, or a call that is not followed.
@@ -123,6 +132,6 @@ class Event:
     frames: tuple[Frame, ...] = ()
     # The call is a statement of its own: nobody takes what it returns.
     discarded: bool = False
-    calls: tuple[Origin, ...] = ()
+    calls: tuple[Call, ...] = ()
     entry: int = 0
     nest: tuple[int, ...] = ()

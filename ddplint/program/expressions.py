@@ -44,6 +44,9 @@ _BUILTINS = frozenset(dir(builtins))
 _SAME = (
     ("torch.distributed.distributed_c10d.", "torch.distributed."),
     ("torch.nn.parallel.distributed.", "torch.nn.parallel."),
+    ("torch.distributed.fsdp.fully_sharded_data_parallel.", "torch.distributed.fsdp."),
+    ("torch.distributed.checkpoint.state_dict_saver.", "torch.distributed.checkpoint."),
+    ("torch.distributed.checkpoint.state_dict_loader.", "torch.distributed.checkpoint."),
     ("torch.multiprocessing.spawn.", "torch.multiprocessing."),
     ("torch.distributed.fsdp.fully_sharded_data_parallel.", "torch.distributed.fsdp."),
     ("torch.distributed._composable.fsdp.fully_shard.", "torch.distributed.fsdp."),

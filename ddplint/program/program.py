@@ -17,6 +17,7 @@ from ddplint.program.values import Input, Origin, Value
 from ddplint.program.worlds import Worlds
 
 if TYPE_CHECKING:
+    from ddplint.program.partings import Parting
     from ddplint.program.project import Project
     from ddplint.program.run import Run
     from ddplint.rules import Rule
@@ -115,6 +116,13 @@ class Program:
     def worlds(self) -> Worlds:
         """Which processes get to an event, and what a value is in each of them."""
         return Worlds(self)
+
+    @cached_property
+    def partings(self) -> tuple[Parting, ...]:
+        """The places where some processes go to a collective and others do not."""
+        from ddplint.program.partings import partings
+
+        return partings(self)
 
     @property
     def options(self) -> list[Input]:

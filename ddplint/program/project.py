@@ -34,7 +34,9 @@ _ACTS = frozenset(
 )
 
 # Calls that are judged by themselves, wherever they stand: the names of library/calls.py.
-_CALLS = frozenset(name.rpartition(".")[2] for name in PARAMETERS) - {"device", "gather", "reduce", "scatter"}
+_CALLS = (frozenset(name.rpartition(".")[2] for name in PARAMETERS) | {"full_tensor"}) - frozenset(
+    "device gather reduce scatter save load".split()
+)
 
 # What makes the import of a module more than a definition of names.
 _EFFECTS = frozenset("environ putenv init_process_group spawn start_processes Process".split())

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from ddplint.program import binding, conditions, expressions, objects, statements
-from ddplint.program.events import Argument, Arguments, Event, Frame, Mark, Spawn
+from ddplint.program.events import Argument, Arguments, Call, Event, Frame, Mark, Spawn
 from ddplint.program.module import FunctionFacts, Module
 from ddplint.program.state import Loop, Region, State, Table, assume
 from ddplint.program.values import (
@@ -103,6 +103,7 @@ class Run:
         self._nests = 0
         # A generator that a `with` is about to call, and the body to execute at its yield.
         self.awaited: tuple[FunctionFacts, Callable[[Value], None]] | None = None
+        self._way: list[Call] = []
         self._bodies: list[Callable[[Value], None] | None] = []
         self.exhausted = False
 
@@ -303,7 +304,7 @@ class Run:
             len(self.events),
             self._snapshot() if kind in _TRACED else (),
             node is self.statement,
-            tuple(frame[2] for frame in self._frames if frame[2] is not None),
+            tuple(self._way),
             self.entries,
             self.nest,
         )
@@ -345,6 +346,8 @@ class Run:
         Raises:
             PathEnds: the function never returns.
         """
+        from ddplint.program import library
+
         facts = function.facts
         origin = self.origin(node)
         if facts in self._stack or len(self._stack) >= _DEEPEST_CALL or not self.spend():
@@ -367,6 +370,7 @@ class Run:
         self.executed.add(id(facts.node))
         self._stack.append(facts)
         self._frames.append((inner, facts, origin, self.context))
+        self._way.append(Call(origin, facts, self.state.path))
         region = self.state.enter()
         self.regions.append(region)
         loops, self.loop_regions = self.loop_regions, []
@@ -378,6 +382,7 @@ class Run:
         finally:
             self._stack.pop()
             self._frames.pop()
+            self._way.pop()
             self.regions.pop()
             self._bodies.pop()
             self.loop_regions = loops
@@ -397,9 +402,10 @@ class Run:
     @contextmanager
     def outside(self, depth: int, scope: Scope, loops: list[Loop], nest: tuple[int, ...]) -> Iterator[None]:
         """Execute in a function further out (the ``depth`` outermost are being executed) for a while."""
-        kept = self._stack, self._frames, self.regions, self._bodies, self.loop_regions, self.nest, self.statement
+        kept = self._stack, self._frames, self._way, self.regions, self._bodies, self.loop_regions, self.nest
+        statement = self.statement
         self._stack, self._frames = self._stack[:depth], self._frames[: len(self._frames) - len(self._stack) + depth]
-        self.regions, self._bodies = self.regions[:depth], self._bodies[:depth]
+        self.regions, self._bodies, self._way = self.regions[:depth], self._bodies[:depth], self._way[:depth]
         self.loop_regions, self.nest = loops, nest
         try:
             with self.within(scope):
@@ -408,12 +414,13 @@ class Run:
             (
                 self._stack,
                 self._frames,
+                self._way,
                 self.regions,
                 self._bodies,
                 self.loop_regions,
                 self.nest,
-                self.statement,
             ) = kept
+            self.statement = statement
 
     @property
     def depth(self) -> int:
@@ -477,7 +484,8 @@ class Run:
             self.mark("opaque", node)
         for command in self.commands.get(callee.id, ()):
             self.invoke(command, Arguments(), node)
-        return Unknown("what this call returns", self.origin(node))
+        uses = (callee, *(argument.value for argument in (*arguments.positional, *arguments.keyword.values())))
+        return Unknown("what this call returns", self.origin(node), uses=uses)
 
     def _call_choice(self, callee: Choice, arguments: Arguments, node: cst.CSTNode) -> Value:
         path, mark = self.state.path, self.state.mark()

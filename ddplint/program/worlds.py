@@ -7,17 +7,32 @@ as its rank is taken to be the rank. Whether it is, is a question for the rules 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+import libcst as cst
 
 from ddplint.program import launchers
 from ddplint.program.events import Event, Spawn
 from ddplint.program.launchers import TORCHRUN, Role
 from ddplint.program.state import Path, steps
 from ddplint.program.topology import UNKNOWN, Infeasible, Process, Question, Scenario, Topology
-from ddplint.program.values import Choice, EnvHas, EnvVar, Index, Input, Origin, Symbol, Unknown, Value, walk
+from ddplint.program.values import (
+    Choice,
+    EnvHas,
+    EnvVar,
+    Index,
+    Input,
+    Method,
+    Op,
+    Origin,
+    Symbol,
+    Unknown,
+    Value,
+    walk,
+)
 
 if TYPE_CHECKING:
     from ddplint.program.program import Program
@@ -36,7 +51,7 @@ class World(Process):
     """One process. Nothing was typed: whatever hangs on an option is not known, and the same for all."""
 
     depth: int = 0
-    ranks: frozenset[int] = field(default_factory=frozenset)  # values that the script gives the group as its rank
+    ranks: frozenset[int] = frozenset()  # values that the script gives the group as its rank
 
     def __str__(self) -> str:
         return f"rank {self.rank} (node {self.node}, local rank {self.local})"
@@ -45,7 +60,8 @@ class World(Process):
         if value.id in self.ranks:
             return self.rank
         if isinstance(value, EnvHas):
-            return UNKNOWN  # which launcher it is
+            # Which launcher it is. What only torchrun sets is what scripts look for first.
+            return True if not self.scenario.spawns and value.name in TORCHRUN.variables else UNKNOWN
         return Process.evaluate(self, value)
 
     def variable(self, name: str) -> Any:
@@ -71,8 +87,19 @@ class World(Process):
 
     def holds(self, condition: Value) -> bool | None:
         """Whether a condition holds in this process; None if that is not known."""
+        if condition.id in self.assumed:
+            return self.assumed[condition.id]
+        if isinstance(condition, Op) and condition.name == "not":
+            inner = self.holds(condition.args[0])
+            return None if inner is None else not inner
         found = self.settle(condition)
         return None if found is UNKNOWN else bool(found)
+
+    def assuming(self, assumed: Mapping[int, bool]) -> World:
+        """The same process, where these conditions hold or not."""
+        return World(
+            self.scenario, self.topology, self.node, self.local, {}, assumed, self.started, ranks=self.ranks,
+        )  # fmt: skip
 
     def _supposing(self, key: object, side: bool) -> World:
         answers = {**self.answers, key: side}
@@ -137,7 +164,7 @@ class Worlds:
             scenario = Scenario(None, context) if context else Scenario(TORCHRUN)
             first, leader, other = (
                 World(scenario, _TOPOLOGY, node, local, {}, {}, _TOPOLOGY.nproc, ranks=self._ranks)
-                for node, local in ((0, 0), (1, 0), (1, 1))
+                for node, local in ((0, 0), (1, 0), (0, 1))
             )
             self._made[key] = (first, leader, other)
         return self._made[key]
@@ -183,8 +210,23 @@ class Worlds:
         """
         found = self._varying.get(value.id)
         if found is None:
-            found = self._varying[value.id] = any(_own(part) for part in walk(value))
+            found = self._varying[value.id] = any(self._own(part) for part in walk(value))
         return found
+
+    @cached_property
+    def _indices(self) -> frozenset[int]:
+        spawns = [spawn for event in self._program.events("init", "spawn") for spawn in event.context]
+        return frozenset(spawn.index.id for spawn in spawns if spawn.index is not None)
+
+    def _own(self, value: Value) -> bool:
+        if isinstance(value, EnvVar):
+            role = launchers.meaning(value.name)
+            return role in _OWN or role is None
+        if isinstance(value, Symbol):
+            return value.name in ("group_rank", "hostname")
+        if isinstance(value, Index):
+            return value.id in self._indices or value.site.__class__ is cst.Call
+        return isinstance(value, Method) or (isinstance(value, Unknown) and not value.shared)
 
 
 def _plain(value: Value) -> Iterable[Value]:
@@ -205,15 +247,6 @@ def _plain(value: Value) -> Iterable[Value]:
 def _told(value: Value) -> bool:
     """Whether a launcher or torch says what a value is."""
     return isinstance(value, EnvVar) or (isinstance(value, Symbol) and value.name == "group_rank")
-
-
-def _own(value: Value) -> bool:
-    if isinstance(value, EnvVar):
-        role = launchers.meaning(value.name)
-        return role in _OWN or role is None
-    if isinstance(value, Symbol):
-        return value.name in ("group_rank", "hostname")
-    return isinstance(value, Index) or (isinstance(value, Unknown) and not value.shared)
 
 
 def origins(values: Iterable[Value]) -> list[Origin]:

@@ -33,6 +33,22 @@ PARAMETERS: Mapping[str, tuple[str, ...]] = {
     "torch.distributed.broadcast": _BROADCAST,
     "torch.distributed.broadcast_object_list": ("object_list", "src", "group", "device", "group_src"),
     "torch.distributed.destroy_process_group": ("group",),
+    "torch.distributed.gather_object": ("obj", "object_gather_list", "dst", "group", "group_dst"),
+    "torch.distributed.monitored_barrier": ("group", "timeout", "wait_all_ranks"),
+    "torch.distributed.new_group": (
+        "ranks", "timeout", "backend", "pg_options", "use_local_synchronization", "group_desc", "device_id",
+    ),
+    "torch.distributed.scatter_object_list": (
+        "scatter_object_output_list", "scatter_object_input_list", "src", "group", "group_src",
+    ),
+    "torch.distributed.checkpoint.save": ("state_dict", "checkpoint_id", "storage_writer"),
+    "torch.distributed.checkpoint.load": ("state_dict", "checkpoint_id", "storage_reader"),
+    "torch.distributed.checkpoint.state_dict.get_model_state_dict": ("model",),
+    "torch.distributed.checkpoint.state_dict.get_optimizer_state_dict": ("model", "optimizers"),
+    "torch.distributed.checkpoint.state_dict.get_state_dict": ("model", "optimizers"),
+    "torch.distributed.checkpoint.state_dict.set_model_state_dict": ("model", "model_state_dict"),
+    "torch.distributed.checkpoint.state_dict.set_optimizer_state_dict": ("model", "optimizers", "optim_state_dict"),
+    "torch.distributed.checkpoint.state_dict.set_state_dict": ("model", "optimizers"),
     "torch.distributed.gather": ("tensor", "gather_list", "dst", "group", "async_op", "group_dst"),
     "torch.distributed.reduce": _REDUCE,
     "torch.distributed.reduce_scatter": ("output", "input_list", "op", "group", "async_op"),
@@ -47,7 +63,13 @@ PARAMETERS: Mapping[str, tuple[str, ...]] = {
 
 # Methods of things that libraries made, or that the model does not know, by name alone: who asks for one looks at
 # what ``self`` is first.
-METHODS: Mapping[str, tuple[str, ...]] = {}
+METHODS: Mapping[str, tuple[str, ...]] = {
+    "backward": (),
+    "full_tensor": (),
+    "optim_state_dict": (),
+    "save_checkpoint": (),
+    "state_dict": (),
+}
 
 # Methods of wrappers and of models that were wrapped; the names are too common to be written down of anything else.
 MODEL_METHODS: Mapping[str, tuple[str, ...]] = {

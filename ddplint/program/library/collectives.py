@@ -1,0 +1,116 @@
+"""Calls that all processes of a group must make, in the same order: what torch's documentation calls collectives.
+
+Torch 2.13: ``torch/distributed/distributed_c10d.py``; ``torch/nn/parallel/distributed.py`` (the constructor compares
+the parameters of all ranks and broadcasts them; backward reduces the gradients); ``torch/distributed/checkpoint``
+(save and load agree on a plan; state_dict.py gathers with full_state_dict); ``torch/distributed/tensor/_api.py``
+(``full_tensor`` gathers).
+"""
+
+from __future__ import annotations
+
+from ddplint.program.events import Event
+from ddplint.program.values import Const, Made, Value, walk
+
+_DIST = "torch.distributed."
+_PLAIN = frozenset(
+    _DIST + name
+    for name in (
+        "all_gather all_gather_into_tensor all_gather_object all_reduce all_to_all all_to_all_single barrier broadcast "
+        "broadcast_object_list destroy_process_group gather gather_object monitored_barrier new_group reduce "
+        "reduce_scatter reduce_scatter_tensor scatter scatter_object_list"
+    ).split()
+)
+_STATE = _DIST + "checkpoint.state_dict."
+# Of sharded models: what hangs there is DDP801.
+SHARDED = frozenset(
+    (
+        _DIST + "checkpoint.save",
+        _DIST + "checkpoint.load",
+        *(
+            f"{_STATE}{verb}_{what}"
+            for verb in ("get", "set")
+            for what in ("model_state_dict", "optimizer_state_dict", "state_dict")
+        ),
+    )
+)
+DDP = "torch.nn.parallel.DistributedDataParallel"
+FSDP = "torch.distributed.fsdp.FullyShardedDataParallel"
+# FSDP1, and what ``fully_shard`` hands back.
+SHARDED_MODELS = (FSDP, "torch.distributed.fsdp.fully_shard", "torch.distributed._composable.fsdp.fully_shard")
+ENGINE = "deepspeed.DeepSpeedEngine"
+
+
+def collective(event: Event) -> str | None:
+    """What an event is for all processes of the whole job: a name that tells collectives apart, or None.
+
+    None too where it is about a group of its own, whose members the model does not know.
+    """
+    if event.kind == "wrap" and event.name == "DistributedDataParallel":
+        return None if "process_group" in event.arguments else event.name
+    if event.kind == "call" and (event.name in _PLAIN or event.name in SHARDED):
+        if event.name.endswith("new_group"):
+            if "use_local_synchronization" in event.arguments or "open" in event.arguments:
+                return None
+            ranks = event.arguments.get("ranks")
+            return f"new_group of {ranks.value.id if ranks is not None else 'all'}"
+        return event.name.removeprefix(_DIST) if _of_all(event) else None
+    if event.kind == "method":
+        return _hidden(event)
+    return None
+
+
+def _of_all(event: Event) -> bool:
+    group = event.arguments.get("group")
+    if group is None:
+        return "open" not in event.arguments
+    return group.value.type == "none" or (
+        isinstance(group.value, Made) and group.value.name == "torch.distributed.group.WORLD"
+    )
+
+
+def _hidden(event: Event) -> str | None:
+    owner = event.arguments["self"].value
+    if event.name == "backward":
+        return "backward" if any(is_made(part, DDP, FSDP) for part in walk(owner)) else None
+    if event.name == "full_tensor":
+        return "full_tensor"
+    if event.name in ("state_dict", "optim_state_dict"):
+        return event.name if is_made(owner, FSDP) else None
+    if event.name == "save_checkpoint":
+        return event.name if is_made(owner, ENGINE) else None
+    if event.name == "__call__":
+        return "forward" if is_made(owner, *SHARDED_MODELS) else None
+    return None
+
+
+def forward(event: Event) -> str | None:
+    """The forward pass of a DDP model, in which rank 0 broadcasts the buffers, if there are any.
+
+    Torch 2.13, ``torch/nn/parallel/distributed.py``, ``_pre_forward`` and ``_sync_buffers``.
+    """
+    if event.kind != "method" or event.name != "__call__":
+        return None
+    owner = event.arguments["self"].value
+    if not isinstance(owner, Made) or owner.name != DDP or owner.arguments.open:
+        return None
+    buffers = owner.arguments.value("broadcast_buffers", 4)
+    return "forward" if buffers is None or (isinstance(buffers, Const) and buffers.value is True) else None
+
+
+def is_made(value: Value, *names: str) -> bool:
+    """Whether a value is what one of these library calls returned."""
+    return isinstance(value, Made) and value.name in names
+
+
+def is_sharded(event: Event) -> bool:
+    """Whether a collective gathers the state of a sharded model."""
+    return event.name in SHARDED or (event.kind == "method" and event.name not in ("backward", "__call__"))
+
+
+def phrase(event: Event) -> str:
+    """A collective as a reader would call it."""
+    if event.kind == "wrap":
+        return "the constructor of DistributedDataParallel"
+    if event.name == "__call__":
+        return "the forward pass"
+    return f"{event.name.rpartition('.')[2]}()"

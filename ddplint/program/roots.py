@@ -1,0 +1,89 @@
+"""What all processes must agree on in a collective: its root, and the members of a new group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ddplint.program.events import Argument, Event
+from ddplint.program.library.collectives import collective
+from ddplint.program.program import Program
+from ddplint.program.state import steps
+from ddplint.program.topology import UNKNOWN
+from ddplint.program.values import Op, Value
+from ddplint.program.worlds import World
+
+# The rank that a collective sends from or to: torch 2.13, torch/distributed/distributed_c10d.py.
+_ROOTS = ("src", "dst")
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """An argument that is not the same in all processes: its value in two of them."""
+
+    event: Event
+    argument: Argument
+    name: str
+    one: tuple[World, object]
+    other: tuple[World, object]
+
+
+def roots(program: Program) -> Iterator[Disagreement]:
+    """Collectives whose ``src`` or ``dst`` is another rank in every process, each once."""
+    yield from _disagreements(program, _ROOTS, int)
+
+
+def members(program: Program) -> Iterator[Disagreement]:
+    """Calls of ``new_group`` by all processes, each with ranks of its own, each once."""
+    yield from _disagreements(program, ("ranks",), tuple)
+
+
+def _disagreements(program: Program, names: tuple[str, ...], kind: type) -> Iterator[Disagreement]:
+    if program.evidence.test:
+        return
+    seen: set[int] = set()
+    for event in program.events("call"):
+        argument = next((event.arguments[name] for name in names if name in event.arguments), None)
+        if argument is None or id(event.node) in seen or collective(event) is None or program.worlds.is_parent(event):
+            continue
+        worlds = program.worlds.of(event.context)
+        reach = program.worlds.reach(event)
+        got = [
+            (world, value)
+            for world, here in zip(worlds, (reach.first, reach.leader, reach.other), strict=True)
+            if here and isinstance(value := world.settle(argument.value), kind) and UNKNOWN not in _parts(value)
+        ]
+        other = next((one for one in got[1:] if one[1] != got[0][1]), None)
+        if other is not None:
+            seen.add(id(event.node))
+            name = next(name for name in names if name in event.arguments)
+            yield Disagreement(event, argument, name, got[0], other)
+
+
+def _parts(value: object) -> tuple[object, ...]:
+    return value if isinstance(value, tuple) else ()
+
+
+def behind_membership(program: Program) -> Iterator[tuple[Event, Value]]:
+    """Calls of ``new_group`` that only its members make: behind ``rank in ranks``; each once, with the condition."""
+    if program.evidence.test:
+        return
+    seen: set[int] = set()
+    for event in program.events("call"):
+        name = collective(event)
+        if name is None or not name.startswith("new_group") or id(event.node) in seen:
+            continue
+        for condition, truth in steps(event.path):
+            if (
+                truth
+                and isinstance(condition, Op)
+                and condition.name == "in"
+                and _tells_apart(program, event, condition)
+            ):
+                seen.add(id(event.node))
+                yield event, condition
+
+
+def _tells_apart(program: Program, event: Event, condition: Op) -> bool:
+    values = [world.settle(condition.args[0]) for world in program.worlds.of(event.context)]
+    return UNKNOWN not in values and len(set(map(repr, values))) == len(values)
