@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from ddplint.program.events import Argument, Event
 from ddplint.program.library.collectives import collective
 from ddplint.program.program import Program
 from ddplint.program.state import steps
 from ddplint.program.topology import UNKNOWN
-from ddplint.program.values import Op, Value
+from ddplint.program.values import Op, Value, walk
 from ddplint.program.worlds import World
 
 # The rank that a collective sends from or to: torch 2.13, torch/distributed/distributed_c10d.py.
@@ -24,8 +25,8 @@ class Disagreement:
     event: Event
     argument: Argument
     name: str
-    one: tuple[World, object]
-    other: tuple[World, object]
+    one: tuple[World, Any]
+    other: tuple[World, Any]
 
 
 def roots(program: Program) -> Iterator[Disagreement]:
@@ -65,25 +66,36 @@ def _parts(value: object) -> tuple[object, ...]:
 
 
 def behind_membership(program: Program) -> Iterator[tuple[Event, Value]]:
-    """Calls of ``new_group`` that only its members make: behind ``rank in ranks``; each once, with the condition."""
+    """Calls of ``new_group`` that only some ranks make, which ones is not known: behind ``rank in ranks``.
+
+    Each once, with the condition; none where the other ranks create a group as well.
+    """
     if program.evidence.test:
         return
+    events = [event for event in program.events("call") if (collective(event) or "").startswith("new_group")]
     seen: set[int] = set()
-    for event in program.events("call"):
-        name = collective(event)
-        if name is None or not name.startswith("new_group") or id(event.node) in seen:
-            continue
+    for event in events:
         for condition, truth in steps(event.path):
-            if (
-                truth
-                and isinstance(condition, Op)
-                and condition.name == "in"
-                and _tells_apart(program, event, condition)
-            ):
+            if id(event.node) in seen or not _asks_for_the_rank(program, event, condition):
+                continue
+            if not any((condition.id, not truth) in _taken(other) for other in events):
                 seen.add(id(event.node))
                 yield event, condition
 
 
-def _tells_apart(program: Program, event: Event, condition: Op) -> bool:
-    values = [world.settle(condition.args[0]) for world in program.worlds.of(event.context)]
-    return UNKNOWN not in values and len(set(map(repr, values))) == len(values)
+def _taken(event: Event) -> set[tuple[int, bool]]:
+    return {(condition.id, truth) for condition, truth in steps(event.path)}
+
+
+def _asks_for_the_rank(program: Program, event: Event, condition: Value) -> bool:
+    """Whether a condition compares the rank with something that is not known."""
+    worlds = program.worlds.of(event.context)
+    if any(held is not None for held in program.worlds.holds(condition, event.context)):
+        return False
+    for part in walk(condition):
+        if isinstance(part, Op) and part.name in ("eq", "in"):
+            sides = [[world.settle(side) for world in worlds] for side in part.args]
+            ranks = [UNKNOWN not in side and len(set(map(repr, side))) == len(side) for side in sides]
+            if sum(ranks) == 1:
+                return True
+    return False
