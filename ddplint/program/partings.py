@@ -42,10 +42,10 @@ def partings(program: Program) -> tuple[Parting, ...]:
     if program.evidence.test:
         return ()
     found: dict[int, Parting] = {}
-    for trace in traces(program):
+    for trace in traces(program, program.collectives.name):
         for one in _of(program, trace):
             found.setdefault(id(one.origin.node), one)
-    for trace in traces(program, collectives.forward):
+    for trace in traces(program, program.collectives.forward):
         for divergence in trace.divergences():
             model = divergence.event.arguments["self"].value.origin
             if model is not None and any(one.event.node is model.node for one in found.values()):

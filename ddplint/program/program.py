@@ -12,6 +12,7 @@ from ddplint.findings import Counterexample, Finding, Fix, Note, Severity, Span
 from ddplint.program.events import Event
 from ddplint.program.evidence import Evidence
 from ddplint.program.group import Group
+from ddplint.program.library.collectives import Collectives
 from ddplint.program.module import Module
 from ddplint.program.values import Input, Origin, Value
 from ddplint.program.worlds import Worlds
@@ -116,6 +117,11 @@ class Program:
     def worlds(self) -> Worlds:
         """Which processes get to an event, and what a value is in each of them."""
         return Worlds(self)
+
+    @cached_property
+    def collectives(self) -> Collectives:
+        """Which events are collectives of the whole job."""
+        return Collectives(self.events("wrap"))
 
     @cached_property
     def partings(self) -> tuple[Parting, ...]:

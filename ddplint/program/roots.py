@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from ddplint.program.events import Argument, Event
-from ddplint.program.library.collectives import collective
 from ddplint.program.program import Program
 from ddplint.program.state import steps
 from ddplint.program.topology import UNKNOWN
@@ -45,7 +44,12 @@ def _disagreements(program: Program, names: tuple[str, ...], kind: type) -> Iter
     seen: set[int] = set()
     for event in program.events("call"):
         argument = next((event.arguments[name] for name in names if name in event.arguments), None)
-        if argument is None or id(event.node) in seen or collective(event) is None or program.worlds.is_parent(event):
+        if (
+            argument is None
+            or id(event.node) in seen
+            or program.collectives.name(event) is None
+            or program.worlds.is_parent(event)
+        ):
             continue
         worlds = program.worlds.of(event.context)
         reach = program.worlds.reach(event)
@@ -72,7 +76,9 @@ def behind_membership(program: Program) -> Iterator[tuple[Event, Value]]:
     """
     if program.evidence.test:
         return
-    events = [event for event in program.events("call") if (collective(event) or "").startswith("new_group")]
+    events = [
+        event for event in program.events("call") if (program.collectives.name(event) or "").startswith("new_group")
+    ]
     seen: set[int] = set()
     for event in events:
         for condition, truth in steps(event.path):

@@ -346,7 +346,6 @@ class Run:
         Raises:
             PathEnds: the function never returns.
         """
-        from ddplint.program import library
 
         facts = function.facts
         origin = self.origin(node)

@@ -17,7 +17,6 @@ import libcst as cst
 from ddplint.program import alternatives
 from ddplint.program.alignment import Item, unmatched
 from ddplint.program.events import Event, Mark, Spawn
-from ddplint.program.library.collectives import collective
 from ddplint.program.program import Program
 from ddplint.program.run import Run
 from ddplint.program.state import Path, assume, steps
@@ -72,7 +71,7 @@ class Trace:
         run: Run,
         entry: int,
         context: tuple[Spawn, ...],
-        key: Callable[[Event], str | None] = collective,
+        key: Callable[[Event], str | None],
     ) -> None:
         self.program = program
         self.context = context
@@ -250,7 +249,7 @@ def _next(event: Event, sequence: Sequence[tuple[Item, Step]]) -> Event | None:
     return None
 
 
-def traces(program: Program, key: Callable[[Event], str | None] = collective) -> Iterator[Trace]:
+def traces(program: Program, key: Callable[[Event], str | None]) -> Iterator[Trace]:
     """The traces of a program: of its entry, and of functions that nobody calls; none that was not read to the end.
 
     ``key`` names the events that all processes must execute in the same order.

@@ -8,8 +8,11 @@ the parameters of all ranks and broadcasts them; backward reduces the gradients)
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from ddplint.program.events import Event
-from ddplint.program.values import Const, Made, Value, walk
+from ddplint.program.library import wrapping
+from ddplint.program.values import Choice, Const, External, Made, Value, walk
 
 _DIST = "torch.distributed."
 _PLAIN = frozenset(
@@ -33,30 +36,79 @@ SHARDED = frozenset(
         ),
     )
 )
-DDP = "torch.nn.parallel.DistributedDataParallel"
-FSDP = "torch.distributed.fsdp.FullyShardedDataParallel"
-# FSDP1, and what ``fully_shard`` hands back.
-SHARDED_MODELS = (FSDP, "torch.distributed.fsdp.fully_shard", "torch.distributed._composable.fsdp.fully_shard")
-ENGINE = "deepspeed.DeepSpeedEngine"
 
 
-def collective(event: Event) -> str | None:
-    """What an event is for all processes of the whole job: a name that tells collectives apart, or None.
+class Collectives:
+    """Which events of a program are collectives of the whole job, and how they are told apart."""
 
-    None too where it is about a group of its own, whose members the model does not know.
-    """
-    if event.kind == "wrap" and event.name == "DistributedDataParallel":
-        return None if "process_group" in event.arguments else event.name
-    if event.kind == "call" and (event.name in _PLAIN or event.name in SHARDED):
-        if event.name.endswith("new_group"):
-            if "use_local_synchronization" in event.arguments or "open" in event.arguments:
-                return None
-            ranks = event.arguments.get("ranks")
-            return f"new_group of {ranks.value.id if ranks is not None else 'all'}"
+    def __init__(self, wraps: Iterable[Event]) -> None:
+        self._sharded = frozenset(
+            part.id
+            for wrap in wraps
+            if wrap.name == wrapping.FULLY_SHARD and "module" in wrap.arguments
+            for part in _sides(wrap.arguments["module"].value)
+        )
+
+    def name(self, event: Event) -> str | None:
+        """A name that tells collectives apart; None for anything else.
+
+        None too where it is about a group of its own, whose members the model does not know.
+        """
+        if event.kind == "wrap" and event.name == wrapping.DDP:
+            return None if "process_group" in event.arguments else event.name
+        if event.kind == "method":
+            return self._hidden(event)
+        if event.kind != "call" or not (event.name in _PLAIN or event.name in SHARDED):
+            return None
+        if event.name.endswith(".new_group"):
+            return _new_group(event)
         return event.name.removeprefix(_DIST) if _of_all(event) else None
-    if event.kind == "method":
-        return _hidden(event)
-    return None
+
+    def _hidden(self, event: Event) -> str | None:
+        owner = event.arguments["self"].value
+        if event.name == "backward":
+            reduced = any(is_made(part, wrapping.DDP) or self._is_sharded(part) for part in walk(owner))
+            return "backward" if reduced else None
+        if event.name == "full_tensor":
+            return "full_tensor"
+        if event.name in ("state_dict", "optim_state_dict"):
+            return event.name if is_made(owner, wrapping.FSDP) else None
+        if event.name == "save_checkpoint":
+            return event.name if is_made(owner, wrapping.DEEPSPEED) else None
+        if event.name == "__call__":
+            return "forward" if self._is_sharded(owner) else None
+        return None
+
+    def _is_sharded(self, model: Value) -> bool:
+        return is_made(model, wrapping.FSDP) or model.id in self._sharded
+
+    def forward(self, event: Event) -> str | None:
+        """The forward pass of a DDP model, in which rank 0 broadcasts the buffers, if there are any.
+
+        Torch 2.13, ``torch/nn/parallel/distributed.py``, ``_pre_forward`` and ``_sync_buffers``.
+        """
+        if event.kind != "method" or event.name != "__call__":
+            return None
+        owner = event.arguments["self"].value
+        if not isinstance(owner, Made) or owner.name != wrapping.DDP or owner.arguments.open:
+            return None
+        buffers = owner.arguments.value("broadcast_buffers", 4)
+        return "forward" if buffers is None or (isinstance(buffers, Const) and buffers.value is True) else None
+
+
+def _sides(value: Value) -> Iterator[Value]:
+    if isinstance(value, Choice):
+        yield from _sides(value.then)
+        yield from _sides(value.other)
+    else:
+        yield value
+
+
+def _new_group(event: Event) -> str | None:
+    if "use_local_synchronization" in event.arguments or "open" in event.arguments:
+        return None
+    ranks = event.arguments.get("ranks")
+    return f"new_group of {ranks.value.id if ranks is not None else 'all'}"
 
 
 def _of_all(event: Event) -> bool:
@@ -64,37 +116,8 @@ def _of_all(event: Event) -> bool:
     if group is None:
         return "open" not in event.arguments
     return group.value.type == "none" or (
-        isinstance(group.value, Made) and group.value.name == "torch.distributed.group.WORLD"
+        isinstance(group.value, External) and group.value.name == "torch.distributed.group.WORLD"
     )
-
-
-def _hidden(event: Event) -> str | None:
-    owner = event.arguments["self"].value
-    if event.name == "backward":
-        return "backward" if any(is_made(part, DDP, FSDP) for part in walk(owner)) else None
-    if event.name == "full_tensor":
-        return "full_tensor"
-    if event.name in ("state_dict", "optim_state_dict"):
-        return event.name if is_made(owner, FSDP) else None
-    if event.name == "save_checkpoint":
-        return event.name if is_made(owner, ENGINE) else None
-    if event.name == "__call__":
-        return "forward" if is_made(owner, *SHARDED_MODELS) else None
-    return None
-
-
-def forward(event: Event) -> str | None:
-    """The forward pass of a DDP model, in which rank 0 broadcasts the buffers, if there are any.
-
-    Torch 2.13, ``torch/nn/parallel/distributed.py``, ``_pre_forward`` and ``_sync_buffers``.
-    """
-    if event.kind != "method" or event.name != "__call__":
-        return None
-    owner = event.arguments["self"].value
-    if not isinstance(owner, Made) or owner.name != DDP or owner.arguments.open:
-        return None
-    buffers = owner.arguments.value("broadcast_buffers", 4)
-    return "forward" if buffers is None or (isinstance(buffers, Const) and buffers.value is True) else None
 
 
 def is_made(value: Value, *names: str) -> bool:
