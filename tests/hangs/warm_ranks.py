@@ -164,6 +164,8 @@ def become(script: Path, environment: dict[str, str], folder: Path, output: Path
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
+        # Without the end of an interpreter: on a busy machine torch 2.13 with gloo aborts there now and then, after the
+        # group is destroyed and all is done ("terminate called without an active exception").
         os._exit(status)
 
 
