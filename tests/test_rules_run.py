@@ -66,17 +66,17 @@ def job(script: Path, processes: int = 2) -> list[Process]:
 
 
 @pytest.fixture
-def repaired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], tuple[Path, Path]]:
-    """The broken script of a rule, and what ``--fix`` makes of it."""
+def repaired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Path, Path]]:
+    """The broken script of a rule, and what ``--fix`` makes of it; with ``unsafe``, what ``--unsafe-fixes`` makes."""
 
-    def make(rule: str, code: str) -> tuple[Path, Path]:
+    def make(rule: str, code: str, unsafe: bool = False) -> tuple[Path, Path]:
         before, after = tmp_path / "before.py", tmp_path / "after.py"
         for path in (before, after):
             shutil.copy(FIXTURES / rule / "broken.py", path)
         monkeypatch.chdir(tmp_path)
         check = examine(["after.py"], Settings(select=(code,))).check
         assert check is not None
-        outcome = repair(check, unsafe=False)
+        outcome = repair(check, unsafe=unsafe)
         assert not outcome.refused
         for _, text in outcome.changed.values():
             after.write_text(text.text, encoding="utf-8")
@@ -154,3 +154,86 @@ def test_these_collectives_return_none(tmp_path: Path) -> None:
         *lines, work = process.out.splitlines()
         assert lines == [f"{name} None" for name in sorted(WRITTEN)]
         assert work == "async Work"
+
+
+def test_missing_init() -> None:
+    for process in job(FIXTURES / "missing_init" / "broken.py"):
+        assert process.code == 1
+        assert "Default process group has not been initialized" in process.err
+    right = job(FIXTURES / "missing_init" / "fixed.py")
+    assert [process.code for process in right] == [0, 0], right[0].err
+    assert right[0].out == "plane [2.0, -1.0, 0.5]\n"
+
+
+def test_unguarded_spawn(repaired: Callable[[str, str], tuple[Path, Path]]) -> None:
+    before, after = repaired("unguarded_spawn", "DDP205")
+    (wrong,), (right,) = job(before, 1), job(after, 1)
+    assert wrong.code == 1
+    assert "An attempt has been made to start a new process before the" in wrong.err
+    assert (right.code, right.out) == (0, "303 primes below 2000\n")
+
+
+def test_spawn_signature(repaired: Callable[[str, str], tuple[Path, Path]]) -> None:
+    before, after = repaired("spawn_signature", "DDP207")
+    (wrong,), (right,) = job(before, 1), job(after, 1)
+    assert wrong.code == 1
+    assert "TypeError: area() takes 3 positional arguments but 4 were given" in wrong.err
+    assert (right.code, right.out) == (0, "a worker is there\narea 0.33\n")
+    text = before.read_text(encoding="utf-8")
+    before.write_text(text.replace("args=(rank, workers, found)", "args=(workers, found)"), encoding="utf-8")
+    (single,) = job(before, 1)
+    assert single.code == 1
+    assert "TypeError: 'int' object is not iterable" in single.err
+
+
+@pytest.mark.parametrize(
+    ("target", "error"),
+    [("lambda index: print(index)", "Can't pickle"), ("inner", "inner"), ("main(1)", "'NoneType' object")],
+)
+def test_what_cannot_be_spawned(tmp_path: Path, target: str, error: str) -> None:
+    script = tmp_path / "spawn.py"
+    script.write_text(
+        f"import torch.multiprocessing as mp\n\n\ndef main(index):\n    pass\n\n\ndef start():\n"
+        f"    def inner(index):\n        pass\n\n    mp.spawn({target}, nprocs=2)\n\n\n"
+        f'if __name__ == "__main__":\n    start()\n',
+        encoding="utf-8",
+    )
+    (process,) = job(script, 1)
+    assert process.code == 1
+    assert error in process.err
+
+
+def test_gather_list_mismatch(repaired: Callable[..., tuple[Path, Path]]) -> None:
+    before, after = repaired("gather_list_mismatch", "DDP312", unsafe=True)
+    wrong, right = job(before), job(after)
+    assert wrong[1].code == 1
+    assert "Argument ``gather_list`` must NOT be specified on non-destination ranks" in wrong[1].err
+    assert [process.code for process in right] == [0, 0]
+    assert right[0].out == "longest words: 10 9\n"
+
+
+MISSING_LIST = """\
+import torch
+import torch.distributed as dist
+
+dist.init_process_group("gloo")
+if dist.get_rank() == 0:
+    {call}
+"""
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "dist.gather(torch.ones(1))",
+        "dist.scatter(torch.ones(1))",
+        "dist.gather_object(1)",
+        "dist.scatter_object_list([None], None)",
+    ],
+)
+def test_the_root_needs_a_list(tmp_path: Path, call: str) -> None:
+    script = tmp_path / "missing.py"
+    script.write_text(MISSING_LIST.format(call=call), encoding="utf-8")
+    first, _ = job(script)
+    assert first.code == 1
+    assert "ValueError" in first.err

@@ -19,13 +19,16 @@ if TYPE_CHECKING:
     from ddplint.repairs import collectives as collectives
     from ddplint.repairs import counts as counts
     from ddplint.repairs import device_guards as device_guards
+    from ddplint.repairs import environment_names as environment_names
     from ddplint.repairs import environment_values as environment_values
+    from ddplint.repairs import gather_lists as gather_lists
     from ddplint.repairs import gpu_count as gpu_count
     from ddplint.repairs import gpu_index as gpu_index
     from ddplint.repairs import launcher_options as launcher_options
     from ddplint.repairs import loaders as loaders
     from ddplint.repairs import slurm as slurm
     from ddplint.repairs import topology as topology
+    from ddplint.repairs import workers as workers
 
 
 def __getattr__(name: str) -> ModuleType:

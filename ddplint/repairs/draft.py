@@ -181,6 +181,19 @@ class Draft:
         end = origin.module.positions.span(piece.root).end.line
         self._insert_lines(origin.module, end + 1, indent, code)
 
+    def below(self, header: str, first: Origin, last: Origin) -> None:
+        """Put statements of the top level, from one to another with all between, below a header one step deeper."""
+        module, layout = first.module, self.layout(first.module)
+        start, end = self._line_of(first)[0], self.program.span(last).end.line
+        lines = layout.lines[start - 1 : end]
+        text = "\n".join(lines)
+        if '"""' in text or "'''" in text:
+            raise NoPlaceError("a string of several lines would change")
+        for number, line in enumerate(lines, start=start):
+            above = f"{layout.requoted(header)}\n" if number == start else ""
+            if line.strip():
+                self._insert(module, Position(number, 1), above + layout.indent)
+
     def first(self, facts: FunctionFacts, *code: str) -> None:
         """Insert lines at the top of a function, after its docstring."""
         body = facts.node.body

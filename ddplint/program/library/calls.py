@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 _REDUCE = ("tensor", "dst", "op", "group", "async_op", "group_dst")
 _BROADCAST = ("tensor", "src", "group", "async_op", "group_src")
 
+# torch 2.13, torch/multiprocessing/spawn.py
+_SPAWN = ("fn", "args", "nprocs", "join", "daemon", "start_method")
+# Python 3.11, multiprocessing/process.py
+_PROCESS = ("group", "target", "name", "args", "kwargs")
+
 PARAMETERS: Mapping[str, tuple[str, ...]] = {
     "torch.distributed.all_gather": ("tensor_list", "tensor", "group", "async_op"),
     "torch.distributed.all_gather_into_tensor": ("output_tensor", "input_tensor", "group", "async_op"),
@@ -54,10 +59,21 @@ PARAMETERS: Mapping[str, tuple[str, ...]] = {
     "torch.distributed.reduce_scatter": ("output", "input_list", "op", "group", "async_op"),
     "torch.distributed.reduce_scatter_tensor": ("output", "input", "op", "group", "async_op"),
     "torch.distributed.scatter": ("tensor", "scatter_list", "src", "group", "async_op", "group_src"),
+    "torch.multiprocessing.spawn": _SPAWN,
+    "torch.multiprocessing.start_processes": _SPAWN,
+    "torch.multiprocessing.Process": _PROCESS,
+    "torch.multiprocessing.get_context": ("method",),
+    "torch.multiprocessing.set_start_method": ("method", "force"),
+    "multiprocessing.Process": _PROCESS,
+    "multiprocessing.get_context": ("method",),
+    "multiprocessing.set_start_method": ("method", "force"),
     "torch.nn.parallel.DataParallel": ("module", "device_ids", "output_device", "dim"),
     "torch.accelerator.device_index": ("device",),
     "torch.cuda.device": ("device",),
     "torch.utils.data.DataLoader": ("dataset", "batch_size", "shuffle", "sampler", "batch_sampler"),
+    "torch.utils.data.distributed.DistributedSampler": (
+        "dataset", "num_replicas", "rank", "shuffle", "seed", "drop_last",
+    ),
 }  # fmt: skip
 
 

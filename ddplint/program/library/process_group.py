@@ -69,6 +69,7 @@ def _init_rpc(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
 def _get_rank(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
     if arguments.positional or arguments.keyword:
         return Unknown("the rank in a subgroup", run.origin(node))
+    run.record("asked", node, name="torch.distributed.get_rank")
     return run.group.get("group_rank") or Symbol("group_rank", run.origin(node))
 
 
@@ -76,6 +77,7 @@ def _get_rank(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
 def _get_world_size(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
     if arguments.positional or arguments.keyword:
         return Unknown("the size of a subgroup", run.origin(node))
+    run.record("asked", node, name="torch.distributed.get_world_size")
     return run.group.get("group_world_size") or Symbol("group_world_size", run.origin(node))
 
 
