@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from multiprocessing import parent_process
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from ddplint.runtime.job import port as port_of
 from ddplint.runtime.launchers.launcher import Environ
 from ddplint.runtime.ports import PortTaken, listen
 from ddplint.runtime.problem import ERROR, Problem, StartError
-from ddplint.runtime.rollcall import Attendance, Job, Verdict, answer, attend
+from ddplint.runtime.rollcall import Attendance, AtTheDoor, Inside, Job, Verdict, answer, attend, knock, server
 from ddplint.runtime.topology import Field, Topology, said
 from ddplint.runtime.validation import is_loopback, problems
 
@@ -32,9 +33,13 @@ SECONDS = 60.0
 DEFAULT_PORT = 29500
 # Where a port comes from that no launcher and no user has chosen.
 AGREED = "from the job's id"
-# How long a full roll-call waits for somebody who is too many. Where nothing names the job it is all that tells two
-# identical jobs apart, if they start at the same time.
+# How long a full roll-call waits for somebody who is too many. Where nothing names the job it is all that keeps two
+# identical jobs from starting as one, if they come at the same time; who comes later ends what has started.
 SETTLE, SETTLE_UNNAMED = 0.3, 0.6
+# A process that comes as late as the roll-call allows takes so long to find the job that has started.
+LATE = 5.0
+# How long it waits for an answer there.
+KNOCKING = 3.0
 # How long rank 0 tries to get a port that is taken: an earlier job may be ending.
 PATIENCE = 5.0
 # How long it asks whoever has the port, before it tries again.
@@ -44,6 +49,7 @@ _OWN = ("rank", "gpu", "device", "node", "host", "addr", "port", "url", "log", "
 
 Say = Callable[[str], None]
 Running = Callable[[str, int, Attendance], Problem | None]
+Door = Callable[[str, int], int | None]
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,8 @@ class Meeting:
     verdict: Verdict
     # Of rank 0: bound to the port and listening; whoever takes it owns it.
     listener: socket.socket | None = None
+    # Of a job that nothing names: who comes late ends it.
+    watch: AtTheDoor | Inside | None = None
 
 
 @dataclass(frozen=True)
@@ -146,6 +154,7 @@ def meet(
     limit: float,
     say: Say,
     running: Running = lambda address, port, own: None,
+    door: Door | None = None,
 ) -> Meeting:
     """Call the roll of a job of several processes, over TCP, at the address and port that `located` has found.
 
@@ -153,6 +162,8 @@ def meet(
         limit: seconds after which this process stops waiting, give or take five.
         say: takes lines about what is being waited for.
         running: asked where nobody answers the roll: whether the job at this address has started already.
+        door: the port at which a job without a name that has started at this address hears who comes late; None: this
+            process does not start, so it neither disturbs such a job nor watches.
 
     Raises:
         StartError: somebody is missing, came twice, or cannot start; the text is the same in all processes.
@@ -171,17 +182,41 @@ def meet(
     name = job_of(topology, environ)
     job = Job(key(name), name.label)
     listener = None
+    watches: list[AtTheDoor | Inside] = []
+    # A job with a name is told from others by that.
+    started = _nobody if name.name or door is None else partial(_late, own, job, door)
+    stay = 0.0 if started is _nobody else limit + LATE
     if topology.rank.value == 0:
-        verdict, listener = _host(own, job, port, limit, say, SETTLE if name.name else SETTLE_UNNAMED)
+        settle = SETTLE if name.name else SETTLE_UNNAMED
+        verdict, listener = _host(
+            own, job, port, limit, say, settle, stay, lambda kept: watches.append(AtTheDoor(kept)), started
+        )
     else:
-        verdict = attend(own, job, address, port, limit, say)
+        verdict = attend(own, job, address, port, limit, say, lambda kept: watches.append(Inside(kept)), started)
     if not verdict.ok:
         if listener is not None:
             listener.close()
+            if len(verdict.present) < 2:
+                # It may be looking for the others in the wrong place, and they have started without it.
+                verdict = started(address, port) or verdict
         late = None if verdict.present else running(address, port, own)
         own_ones = ([] if late is None else [late]) + _unheard(topology, environ, reported, verdict)
         refuse(Verdict(verdict.present, (*own_ones, *verdict.problems)), own)
-    return Meeting(address, port, verdict, listener)
+    return Meeting(address, port, verdict, listener, watches[0] if watches else None)
+
+
+Started = Callable[[str, int], Verdict | None]
+
+
+def _nobody(address: str, port: int) -> Verdict | None:
+    return None
+
+
+def _late(own: Attendance, job: Job, door: Door, address: str, port: int) -> Verdict | None:
+    """What the job says that has started here without this process; it ends then."""
+    found = door(address, port)
+    verdict = None if found is None else knock(own, job, address, found, KNOCKING)
+    return verdict if verdict is not None and not verdict.ok else None
 
 
 def _unheard(topology: Topology, environ: Environ, reported: Reported, verdict: Verdict) -> list[Problem]:
@@ -202,7 +237,15 @@ def refuse(verdict: Verdict, own: Attendance) -> None:
 
 
 def _host(
-    own: Attendance, job: Job, port: int, limit: float, say: Say, settle: float
+    own: Attendance,
+    job: Job,
+    port: int,
+    limit: float,
+    say: Say,
+    settle: float,
+    stay: float,
+    kept: Callable[[server.Kept], None],
+    started: Started,
 ) -> tuple[Verdict, socket.socket | None]:
     """Answer the roll-call; where the port is taken, ask whoever has it."""
     end = time.monotonic() + min(limit, PATIENCE)
@@ -212,7 +255,7 @@ def _host(
             listener = listen(port)
         except PortTaken as taken:
             # Another process that takes itself for rank 0 of this job tells both.
-            verdict = attend(own, job, "localhost", port, min(limit, ASKING), say)
+            verdict = attend(own, job, "localhost", port, min(limit, ASKING), say, started=started)
             if verdict.present:
                 return verdict, None
             answers += verdict.problems
@@ -220,7 +263,7 @@ def _host(
                 return Verdict(problems=(_taken(taken), *dict.fromkeys(answers))), None
             time.sleep(0.1)
         else:
-            return answer(own, job, listener, limit, say, settle), listener
+            return answer(own, job, listener, limit, say, settle, stay, kept if stay else None), listener
 
 
 def _taken(taken: PortTaken) -> Problem:

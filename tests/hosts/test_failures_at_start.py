@@ -74,7 +74,7 @@ class Process:
     began: float
     status: int | None
     output: str
-    # How many processes of each job it has trained with.
+    # How many processes of each job it has trained with, if only for a moment.
     trained_with: list[int] | None
 
     @property
@@ -105,13 +105,14 @@ def run(hosts: Network, folder: Path, members: Trial) -> list[Process]:
     assert took < max(member.delay for member in members) + SECONDS + LATER, outcome.output
     starts = {event["number"]: event for event in outcome.events if event["event"] == "started"}
     groups = {event["number"]: event for event in outcome.events if event["event"] == "trained"}
+    finished = {event["number"] for event in outcome.events if event["event"] == "finished"}
     processes = []
     for number, (member, command) in enumerate(zip(members, commands, strict=True)):
         event: dict[str, Any] = starts[number]
         output = text(folder / command.machine.name / f"output-{number}")
         status, group = outcome.statuses[number], groups.get(number)
-        # Nobody trains and fails, or does neither.
-        assert (status == 0) == (group is not None), outcome.output
+        # Nobody trains to the end and fails, or does neither.
+        assert (status == 0) == (number in finished), outcome.output
         members_of = None if group is None else group["members"]
         processes.append(
             Process(member, port, command.machine.name, event["pid"], event["time"], status, output, members_of)
@@ -130,7 +131,23 @@ def assert_refused(processes: Sequence[Process], *parts: str) -> None:
 
 def assert_trained(processes: Sequence[Process], members: list[int]) -> None:
     for process in processes:
-        assert process.trained_with == members, process.output
+        assert (process.status, process.trained_with) == (0, members), process.output
+
+
+def assert_ended(processes: Sequence[Process], late: Process) -> None:
+    """They have started, and have ended because of one that came late, which each names with the repair."""
+    for process in processes:
+        assert process.status == 1, process.output
+        assert "the process group is ended" in process.output
+        assert_told(process, late, processes)
+
+
+def assert_told(process: Process, late: Process, started: Sequence[Process]) -> None:
+    assert f"{late.name} came" in process.output, process.output
+    assert "DDPLINT_JOB_TOKEN" in process.output
+    for one in started:
+        if one.member.rank == late.member.rank:
+            assert f"rank {one.member.rank} is {one.place}" in process.output
 
 
 def test_a_a_rank_is_missing(hosts: Network, tmp_path: Path) -> None:
@@ -365,43 +382,96 @@ def test_i_two_jobs_that_nothing_tells_apart(hosts: Network, tmp_path: Path) -> 
 def test_i_halves_of_two_jobs_that_nothing_tells_apart(hosts: Network, tmp_path: Path) -> None:
     """Where rank 0 of one and rank 1 of the other come first they are a job: same script, arguments, ranks and port.
 
-    What tells them apart then is an id from a launcher or from DDPLINT_JOB_TOKEN. The other halves are told.
+    What could tell them apart is an id from a launcher or from DDPLINT_JOB_TOKEN. But the other halves come too.
     """
-    [processes] = start(
+    halves = [Member(0, job=0, trains=LONG), Member(1, node=1, job=1, trains=LONG)]
+    rank_1 = Member(1, node=1, job=0, delay=1.5)
+    rank_0 = Member(0, job=1, delay=1.5)
+    elsewhere = Member(0, node=1, job=1, delay=1.5)
+    for first, second, *late in start(
         hosts,
         tmp_path,
+        [*halves, rank_1],
+        [*halves, rank_0],
+        # Its address leads to the others, and it is not there.
+        [*halves, elsewhere],
+        [*halves, rank_1, rank_0],
+    ):
+        assert [first.trained_with, second.trained_with] == [[1, 1], [1, 1]]
+        named = [process for process in late if f"{process.name} came" in first.output]
+        assert named
+        for process in named:
+            assert_ended([first, second], process)
+            assert_told(process, process, [first, second])
+        assert_refused(late)
+
+
+# So far apart that two that are a job have started before the next one comes.
+APART = 0.9
+
+
+def test_i_two_jobs_one_process_after_the_other(hosts: Network, tmp_path: Path) -> None:
+    """In no order do two of them train: whatever has started, those that come later belong to two jobs."""
+    trials = [
+        [Member(rank, node=rank, job=job, delay=APART * order.index((job, rank)), trains=LONG) for job, rank in PLACES]
+        for order in ORDERS
+    ]
+    for processes in start(hosts, tmp_path, *trials):
+        came = sorted(processes, key=lambda process: process.began)
+        started = [process for process in came if "the process group is ended" in process.output]
+        late = [process for process in came if process not in started]
+        assert all(process.status == 1 for process in processes), [process.output for process in processes]
+        assert_refused(late)
+        if started:
+            assert [process.member.rank for process in sorted(started, key=lambda one: one.member.rank)] == [0, 1]
+            assert_ended(started, late[0])
+            assert_told(late[0], late[0], started)
+        else:
+            assert_refused(came[:2], "is claimed twice")
+
+
+def test_i_who_comes_late_and_is_no_other_job(hosts: Network, tmp_path: Path) -> None:
+    """A successor of a process that has ended, and any process where the job has a name, end nobody."""
+    successor, named = start(
+        hosts,
+        tmp_path,
+        [Member(0, trains=LONG + 2), Member(1, node=1), Member(1, node=1, delay=2)],
         [
-            Member(0, job=0, trains=LONG),
-            Member(1, node=1, job=1, trains=LONG),
-            Member(1, node=1, job=0, delay=1),
-            Member(0, job=1, delay=1),
+            Member(0, trains=LONG, environment=token(0)),
+            Member(1, node=1, trains=LONG, environment=token(0)),
+            Member(1, node=1, delay=1.5, environment=token(0)),
         ],
     )
-    first, second, one, zero = processes
-    assert_trained([first, second], [1, 1])
-    assert_refused([one], f"what listens at node0:{one.port}", "or the job has started already")
-    assert_refused([zero], f"port {zero.port} is taken by process {first.pid} ")
+    for *two, third in (successor, named):
+        assert_trained(two, [2, 0])
+        assert_refused([third], f"node0:{third.port}", "one too many")
 
 
 def test_j_there_is_one_process_too_many(hosts: Network, tmp_path: Path) -> None:
-    job = [Member(0, trains=LONG), Member(1, trains=LONG)]
-    at_once, late, too_late = start(
+    def job(seconds: float) -> list[Member]:
+        return [Member(rank, trains=seconds, environment=token(0)) for rank in (0, 1)]
+
+    third = Member(1, node=1, environment=token(0), delay=1)
+    at_once, unnamed, late, too_late = start(
         hosts,
         tmp_path,
-        [*job, Member(1, node=1)],
-        [Member(0, trains=7), Member(1, trains=7), Member(1, node=1, delay=1)],
+        [Member(0, trains=LONG), Member(1, trains=LONG), Member(1, node=1)],
+        [Member(0, trains=LONG), Member(1, trains=LONG), Member(1, node=1, delay=1.5)],
+        [*job(7), third],
         # The job ends while it waits.
-        [Member(0, trains=2.5), Member(1, trains=2.5), Member(1, node=1, delay=1)],
+        [*job(2.5), third],
     )
-    started_already = [late, too_late]
-    if any(process.status == 0 for process in at_once):
+    if "the process group is ended" in at_once[0].output:
         # One of the three came later than the others waited.
-        started_already.append(sorted(at_once, key=lambda process: process.status != 0))
+        *two, last = sorted(at_once, key=lambda process: "the process group is ended" not in process.output)
+        assert_ended(two, last)
     else:
         assert_refused(at_once, "rank 1 is claimed twice", at_once[1].place, at_once[2].place)
-    for *two, third in started_already:
+    assert_ended(unnamed[:2], unnamed[2])
+    assert_refused([unnamed[2]], unnamed[1].place)
+    for *two, last in (late, too_late):
         assert_trained(two, [2, 0])
-        assert_refused([third], f"node0:{third.port}", "one too many")
+        assert_refused([last], f"node0:{last.port}", "one too many")
     # Torch's store says who has the rank, as long as the job is there.
     assert_refused([late[2]], f"has started at node0:{late[2].port} already, in which rank 1 is {late[1].place}")
 

@@ -185,8 +185,8 @@ def hung_up(connection: Any) -> bool:
         return True
 
 
-def greeted(connection: socket.socket) -> tuple[client._Line, str]:
-    line = client._Line(connection)
+def greeted(connection: socket.socket) -> tuple[client.Line, str]:
+    line = client.Line(connection)
     line.send(wire.MAGIC, time.monotonic() + 10)
     hello = line.next(time.monotonic() + 10)
     assert hello is not None
@@ -254,7 +254,7 @@ def test_a_report_that_was_overheard() -> None:
             frames.feed(bytes(tap.sent))
         with knock(made.port) as connection:
             connection.sendall(bytes(tap.sent))
-            line = client._Line(connection)
+            line = client.Line(connection)
             assert wire.read_hello(line.next(time.monotonic() + 10) or {})
             assert wire.read_refusal(line.next(time.monotonic() + 10) or {}) == "job one"
         assert made.other(one(2, 3)).result(30).ok

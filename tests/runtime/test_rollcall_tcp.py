@@ -184,7 +184,7 @@ def test_an_old_job_may_be_ending() -> None:
 def reporting(port: int, rank: int = 1, size: int = 2, host: str = "node1") -> socket.socket:
     """A connection that has reported, and was heard."""
     connection = socket.create_connection((HOST, port), timeout=10)
-    line = client._Line(connection)
+    line = client.Line(connection)
     line.send(wire.MAGIC, time.monotonic() + 10)
     hello = line.next(time.monotonic() + 10)
     assert hello is not None

@@ -20,6 +20,7 @@ from ddplint.runtime.detection import detect
 from ddplint.runtime.files import file_text
 from ddplint.runtime.meeting import Reported, check_place, exported, located, own_warnings, seconds
 from ddplint.runtime.problem import StartError, aside
+from ddplint.runtime.process_group import watching
 from ddplint.runtime.process_group.accelerator import default_backend, equipment, may_bind, pin, pinned
 from ddplint.runtime.process_group.stores import met_store, say
 from ddplint.runtime.topology import DetectionError, Topology
@@ -139,6 +140,7 @@ def start(
     after = timeout or default_timeout(backend)
     store.set_timeout(after)
     _set_timeout(after)
+    watching.formed()
     _current = Process(rank, topology.local_rank.value or 0, world_size, device, str(dist.get_backend()), topology)
     _leave_in_order(backend)
     return _current

@@ -11,28 +11,27 @@ import torch.distributed as dist
 from ddplint.runtime.problem import ERROR, Problem
 from ddplint.runtime.rollcall import Attendance, Verdict
 
-_KEY = "ddplint/roster"
+_KEY, _DOOR = "ddplint/roster", "ddplint/door"
 # The port may belong to something that is no store at all.
 _PATIENCE = timedelta(seconds=1)
 _VALIDATE = b"\x00" + (0x3C85F7CE).to_bytes(4, "little")
 _PING = b"\x0d"
 
 
-def post(store: dist.Store, verdict: Verdict) -> None:
-    """Leave the names of all processes in the store of the job that starts."""
+def post(store: dist.Store, verdict: Verdict, door: int | None) -> None:
+    """Leave the names of all processes in the store of the job that starts, and the port for those who come late."""
+    if door is not None:
+        store.set(_DOOR, str(door))
     store.set(_KEY, json.dumps([[one.rank, one.host, one.pid] for one in verdict.present]))
 
 
 def problem(address: str, port: int, own: Attendance) -> Problem | None:
     """That the job at this address has started without this process; None where no such job answers."""
     try:
-        if not _is_a_store(address, port):
-            return None
-        store = dist.TCPStore(address, port, is_master=False, timeout=_PATIENCE, wait_for_workers=False)
-        if not store.check([_KEY]):
-            return None
-        present = json.loads(store.get(_KEY))
-    except (OSError, RuntimeError, ValueError):
+        present = json.loads(_posted(address, port, _KEY) or "null")
+    except ValueError:
+        return None
+    if present is None:
         return None
     named = [f"{host} pid {pid}" for rank, host, pid in present if rank == own.rank]
     holder = f", in which rank {own.rank} is {named[0]}" if named else ""
@@ -42,6 +41,22 @@ def problem(address: str, port: int, own: Attendance) -> Problem | None:
         "a process that comes after the start is one too many, or belongs to another job",
         "start as many processes as the world size says; give each job a MASTER_PORT of its own",
     )
+
+
+def door(address: str, port: int) -> int | None:
+    """The port at which the job that has started at this address hears who comes late; None where there is none."""
+    text = _posted(address, port, _DOOR) or b""
+    return int(text) if len(text) < 6 and text.isdigit() else None
+
+
+def _posted(address: str, port: int, name: str) -> bytes | None:
+    try:
+        if not _is_a_store(address, port):
+            return None
+        store = dist.TCPStore(address, port, is_master=False, timeout=_PATIENCE, wait_for_workers=False)
+        return store.get(name) if store.check([name]) else None
+    except (OSError, RuntimeError):
+        return None
 
 
 def _is_a_store(address: str, port: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from datetime import timedelta
 from typing import Any
@@ -12,7 +13,7 @@ import torch.distributed as dist
 from ddplint.runtime.launchers import torchelastic
 from ddplint.runtime.meeting import Meeting, Reported, attendance, meet, refuse, seconds
 from ddplint.runtime.problem import ERROR, aside
-from ddplint.runtime.process_group import roster
+from ddplint.runtime.process_group import roster, watching
 from ddplint.runtime.rollcall import Verdict, attend_store
 from ddplint.runtime.topology import Topology
 
@@ -40,12 +41,13 @@ def met_store(topology: Topology, reported: Reported | None, timeout: timedelta)
         return dist.TCPStore(
             address, port, world_size, rank == 0, timeout=timeout, wait_for_workers=False, multi_tenant=True
         )
-    meeting = meet(topology, os.environ, reported, limit, say, roster.problem)
+    meeting = meet(topology, os.environ, reported, limit, say, roster.problem, roster.door)
     _met += 1
     warn(meeting.verdict, rank)
     store = _store(meeting, rank, world_size, timeout)
     if rank == 0:
-        roster.post(store, meeting.verdict)
+        roster.post(store, meeting.verdict, watching.opened(meeting.watch))
+    watching.begin(meeting.watch, f"rank {rank} of {world_size} on {socket.gethostname()}, process {os.getpid()}")
     return store
 
 

@@ -5,10 +5,22 @@ Rank 0 listens on the master port, or torchrun's store carries the reports. Noth
 
 from ddplint.runtime.rollcall.agent_store import attend_store
 from ddplint.runtime.rollcall.attendance import Attendance
-from ddplint.runtime.rollcall.client import attend
+from ddplint.runtime.rollcall.client import attend, knock
 from ddplint.runtime.rollcall.job import Job
 from ddplint.runtime.rollcall.judgement import judge
 from ddplint.runtime.rollcall.server import answer
 from ddplint.runtime.rollcall.verdict import Verdict
+from ddplint.runtime.rollcall.watch import AtTheDoor, Inside
 
-__all__ = ["Attendance", "Job", "Verdict", "answer", "attend", "attend_store", "judge"]
+__all__ = [
+    "AtTheDoor",
+    "Attendance",
+    "Inside",
+    "Job",
+    "Verdict",
+    "answer",
+    "attend",
+    "attend_store",
+    "judge",
+    "knock",
+]

@@ -24,6 +24,8 @@ LENIENCE = 2.0
 MARGIN = 3.5
 CONNECT_SECONDS = 5.0
 HELLO_SECONDS = 5.0
+# A roll-call says hello at once; torch's store, which gets the port after it, says nothing to those who do not ask.
+FIRST_HELLO, NEXT_HELLO = 0.4, 1.0
 # An old job that is ending, or a store that has not closed yet, may have the port for a moment.
 OTHER_JOB_SECONDS = 5.0
 FOREIGN_SECONDS = 10.0
@@ -54,6 +56,28 @@ class _Failure(Exception):
         self.detail = detail
 
 
+class _Told(Exception):
+    """The job that has started there has answered."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__()
+        self.verdict = verdict
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The connection to rank 0 after a good verdict, which stays open for so many seconds."""
+
+    line: Line
+    job: Job
+    server: str
+    client: str
+    seconds: float
+
+    def close(self) -> None:
+        self.line.close()
+
+
 @dataclass(frozen=True)
 class _Call:
     """What one process wants of rank 0, and until when."""
@@ -64,6 +88,14 @@ class _Call:
     port: int
     seconds: float
     deadline: float
+    kept: Callable[[Kept], None] | None = None
+    started: Callable[[str, int], Verdict | None] = lambda address, port: None
+
+    def ask(self) -> None:
+        """Raise what the job says that has started there, if there is one."""
+        said = self.started(self.address, self.port)
+        if said is not None:
+            raise _Told(said)
 
     @property
     def left(self) -> float:
@@ -84,18 +116,26 @@ def attend(
     port: int,
     seconds: float,
     say: Callable[[str], None],
+    kept: Callable[[Kept], None] | None = None,
+    started: Callable[[str, int], Verdict | None] = lambda address, port: None,
 ) -> Verdict:
     """Report to rank 0 at this address and wait for its verdict.
 
     It ends within so many seconds, and a few more to hear rank 0, which knows better why. Trouble of the network is
     a problem of the verdict, and raises nothing.
+
+    Args:
+        kept: takes the connection, if rank 0 wants it to stay open after a good verdict.
+        started: asked where something else than a roll-call answers: what the job says that has started there.
     """
-    call = _Call(own, job, address, port, seconds, time.monotonic() + seconds)
+    call = _Call(own, job, address, port, seconds, time.monotonic() + seconds, kept, started)
     unfit = _unfit(own)
     if unfit is not None:
         return Verdict(problems=(unfit,))
     try:
         return _until_answered(call, say)
+    except _Told as told:
+        return told.verdict
     except _Failure as failure:
         return Verdict(problems=(_diagnosis(call, failure),))
 
@@ -114,6 +154,16 @@ def _unfit(own: Attendance) -> Problem | None:
     return None
 
 
+def knock(own: Attendance, job: Job, address: str, port: int, seconds: float) -> Verdict | None:
+    """What a job that has started says to one that comes late; None if it says nothing, or is another one."""
+    call = _Call(own, job, address, port, seconds, time.monotonic() + seconds)
+    try:
+        return _attempt(call, _Resolver(address, port))
+    except _Failure as failure:
+        # Once it has heard of this one it ends.
+        return Verdict((own,), (_diagnosis(call, failure),)) if failure.stage >= _Stage.NO_VERDICT else None
+
+
 def _until_answered(call: _Call, say: Callable[[str], None]) -> Verdict:
     resolver = _Resolver(call.address, call.port)
     start = time.monotonic()
@@ -126,6 +176,8 @@ def _until_answered(call: _Call, say: Callable[[str], None]) -> Verdict:
             return _attempt(call, resolver)
         except _Failure as error:
             failure = error
+        if failure.stage is _Stage.FOREIGN:
+            call.ask()
         now = time.monotonic()
         if furthest is None or failure.stage >= furthest.stage:
             # Who had the port is worth more than that it is closed by now.
@@ -201,6 +253,7 @@ def _meet(call: _Call, family: int, address: tuple[object, ...]) -> Verdict:
         connection = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
         raise _Failure(_Stage.UNREACHABLE, _text(error)) from error
+    # That of a connection which is kept has been taken out of it.
     with connection:
         connection.settimeout(max(0.05, min(CONNECT_SECONDS, call.left)))
         try:
@@ -214,15 +267,25 @@ def _meet(call: _Call, family: int, address: tuple[object, ...]) -> Verdict:
         if connection.getsockname() == connection.getpeername():
             # In the range of ephemeral ports a connection to nobody may meet itself.
             raise _Failure(_Stage.REFUSED, f"{address[0]}: Connection refused")
-        return _converse(call, _Line(connection))
+        return _converse(call, Line(connection))
 
 
-class _Line:
+class Line:
     """Frames of one connection, each awaited until a deadline."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._frames = wire.Frames(wire.MOST_VERDICT)
+
+    def take(self) -> None:
+        """Keep the connection open, whoever closes the socket that was given."""
+        self._connection = socket.socket(fileno=self._connection.detach())
+
+    def close(self) -> None:
+        # Also for those who have inherited it.
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
+        self._connection.close()
 
     def send(self, data: bytes, until: float) -> None:
         self._connection.settimeout(max(0.05, until - time.monotonic()))
@@ -246,7 +309,7 @@ class _Line:
             self._frames.feed(data)
 
 
-def _converse(call: _Call, line: _Line) -> Verdict:
+def _converse(call: _Call, line: Line) -> Verdict:
     client = wire.nonce()
     server = _greet(call, line)
     until = call.deadline + MARGIN
@@ -263,7 +326,12 @@ def _converse(call: _Call, line: _Line) -> Verdict:
                 raise _Failure(_Stage.OTHER_JOB, refusal)
             body = wire.read_reply(call.job, message, server, client)
             if body.get("kind") == "verdict":
-                return Verdict((call.own,), verdict.from_json(body.get("problems")))
+                problems = verdict.from_json(body.get("problems"))
+                stay = body.get("stay")
+                if call.kept is not None and type(stay) is int and 0 < stay < 1 << 40:
+                    line.take()
+                    call.kept(Kept(line, call.job, server, client, stay / 1000))
+                return Verdict((call.own,), problems)
             heard = True
             if body.get("kind") == "progress":
                 last = str(body.get("text"))[:1000]
@@ -275,11 +343,11 @@ def _converse(call: _Call, line: _Line) -> Verdict:
         raise _Failure(_Stage.FOREIGN, str(error)) from error
 
 
-def _greet(call: _Call, line: _Line) -> str:
+def _greet(call: _Call, line: Line) -> str:
     until = min(time.monotonic() + HELLO_SECONDS, call.deadline + MARGIN)
     try:
         line.send(wire.MAGIC, until)
-        message = line.next(until)
+        message = _hello(call, line, until)
         if message is None:
             raise _Failure(_Stage.FOREIGN, "it closed the connection")
         return wire.read_hello(message)
@@ -289,6 +357,19 @@ def _greet(call: _Call, line: _Line) -> str:
         raise _Failure(_Stage.FOREIGN, _text(error)) from error
     except wire.WireError as error:
         raise _Failure(_Stage.FOREIGN, f"it speaks another protocol: {error}") from error
+
+
+def _hello(call: _Call, line: Line, until: float) -> dict[str, object] | None:
+    wait = FIRST_HELLO
+    while True:
+        end = min(until, time.monotonic() + wait)
+        try:
+            return line.next(end)
+        except TimeoutError:
+            if end >= until:
+                raise
+            call.ask()
+            wait = NEXT_HELLO
 
 
 def _text(error: OSError) -> str:

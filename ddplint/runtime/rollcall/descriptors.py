@@ -42,6 +42,16 @@ def room(wanted: int) -> Iterator[int]:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+def spare() -> int:
+    """How many files may stay open beside those of the training: a quarter of what is left."""
+    if sys.platform == "win32":
+        return MOST
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST if soft == resource.RLIM_INFINITY else max(0, (soft - _open_files()) // 4)
+
+
 def _open_files() -> int:
     try:
         return len(os.listdir("/proc/self/fd"))

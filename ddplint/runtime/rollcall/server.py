@@ -10,8 +10,9 @@ import struct
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from ddplint.runtime.problem import ERROR, Problem
 from ddplint.runtime.rollcall import descriptors, verdict, wire
@@ -44,21 +45,31 @@ def answer(
     seconds: float,
     say: Callable[[str], None],
     settle: float = 0.3,
+    stay: float = 0.0,
+    kept: Callable[[Kept], None] | None = None,
 ) -> Verdict:
     """Hold the roll-call on a socket that listens already; it is handed back as it was.
 
     There is a verdict within so many seconds: when all have come and for `settle` seconds nobody more, or soon after
     an error shows. Trouble of the network is a problem of the verdict, and raises nothing.
+
+    Args:
+        stay: seconds for which the connections stay open after a good verdict.
+        kept: takes them over.
     """
-    room: _Room | None = None
+    room: Room | None = None
     try:
+        spare = descriptors.spare() if kept is not None else 0
         # Where the limit of open files is restored, the connections are closed already.
         with descriptors.room(most_reports(own.world_size)) as most:
             timeout = listener.gettimeout()
             listener.setblocking(False)
             try:
-                room = _Room(own, job, listener, most, seconds, settle)
-                return room.hold(say)
+                room = Room(job, listener, most, Hearing(own, seconds, settle, time.monotonic()))
+                result = room.hold(say, stay, spare)
+                if kept is not None and room.kept is not None:
+                    kept(Kept(own, job, result.present, room.kept, stay))
+                return result
             finally:
                 if room is not None:
                     room.close()
@@ -78,7 +89,7 @@ def _no_roll_call(error: Exception) -> Problem:
 
 # Two are the same only if they are the same object.
 @dataclass(eq=False)
-class _Visitor:
+class Visitor:
     """A connection: a stranger until it has reported with the key of the job."""
 
     socket: socket.socket
@@ -95,20 +106,59 @@ class _Visitor:
     leaving: bool = False
 
 
-class _Room:
+@dataclass(frozen=True)
+class Kept:
+    """The connections to the processes of a job that has started, which stay open for so many seconds."""
+
+    own: Attendance
+    job: Job
+    present: tuple[Attendance, ...]
+    visitors: Sequence[Visitor]
+    seconds: float
+
+    def close(self) -> None:
+        for visitor in self.visitors:
+            visitor.socket.close()
+
+
+class Judge(Protocol):
+    """Hears those who report, and says when there is a verdict; see `Hearing`."""
+
+    crowded: int | None
+
+    @property
+    def present(self) -> tuple[Attendance, ...]: ...
+
+    @property
+    def full(self) -> bool: ...
+
+    def come(self, attendance: Attendance, now: float, patience: float | None = None) -> int | None: ...
+
+    def leave(self, number: int, now: float) -> None: ...
+
+    def stranger(self, who: str) -> None: ...
+
+    def verdict(self, now: float) -> tuple[Problem, ...] | None: ...
+
+    def wait(self, now: float) -> float: ...
+
+    def progress(self, now: float) -> str | None: ...
+
+
+class Room:
     """The connections of one roll-call."""
 
-    def __init__(
-        self, own: Attendance, job: Job, listener: socket.socket, most: int, seconds: float, settle: float
-    ) -> None:
+    def __init__(self, job: Job, listener: socket.socket, most: int, hearing: Judge) -> None:
         self._job = job
         self._listener = listener
         self._most = most
-        self._hearing = Hearing(own, seconds, settle, time.monotonic())
+        self._hearing = hearing
+        # Who stays after a good verdict; None: nobody is to.
+        self.kept: list[Visitor] | None = None
         self._selector = selectors.DefaultSelector()
         # Oldest first.
-        self._strangers: dict[_Visitor, None] = {}
-        self._heard: dict[_Visitor, None] = {}
+        self._strangers: dict[Visitor, None] = {}
+        self._heard: dict[Visitor, None] = {}
         self._buffered = 0
         self._paused_until: float | None = None
         try:
@@ -117,7 +167,26 @@ class _Room:
             self._selector.close()
             raise
 
-    def hold(self, say: Callable[[str], None]) -> Verdict:
+    def adopt(self, members: Sequence[Visitor]) -> None:
+        """Take over those whom another room has kept; their numbers are their places."""
+        for number, member in enumerate(members):
+            member.number = number
+            self._selector.register(member.socket, selectors.EVENT_READ, member)
+            self._heard[member] = None
+
+    def hold(
+        self,
+        say: Callable[[str], None],
+        stay: float = 0.0,
+        most: int = 0,
+        first: Callable[[tuple[Problem, ...]], None] = lambda problems: None,
+    ) -> Verdict:
+        """Hear everybody, and tell them the verdict.
+
+        Args:
+            stay: after a good one, at most so many connections stay open for so many seconds, in `kept`.
+            first: hears the verdict before the others do.
+        """
         while True:
             now = time.monotonic()
             problems = self._hearing.verdict(now)
@@ -126,16 +195,17 @@ class _Room:
             text = self._hearing.progress(now)
             if text is not None:
                 say(text)
-                self._tell({"kind": "progress", "text": text})
+                self._tell({"kind": "progress", "text": text}, list(self._heard))
             self._expire(now)
             for key, events in self._selector.select(self._wait(now)):
                 if key.fileobj is self._listener:
                     self._accept()
                 else:
                     self._serve(key.data, events)
-        present = self._hearing.present
-        self._dismiss({"kind": "verdict", "problems": verdict.to_json(problems)})
-        return Verdict(present, problems)
+        result = Verdict(self._hearing.present, problems)
+        first(problems)
+        self._dismiss(problems, list(self._heard)[:most] if stay and result.ok else [], stay)
+        return result
 
     def close(self) -> None:
         for visitor in [*self._strangers, *self._heard]:
@@ -195,14 +265,14 @@ class _Room:
         try:
             connection.setblocking(False)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            visitor = _Visitor(connection, address, time.monotonic())
+            visitor = Visitor(connection, address, time.monotonic())
             self._selector.register(connection, selectors.EVENT_READ, visitor)
         except OSError:
             connection.close()
             return
         self._strangers[visitor] = None
 
-    def _serve(self, visitor: _Visitor, events: int) -> None:
+    def _serve(self, visitor: Visitor, events: int) -> None:
         # An event of a connection that was closed for another one in the same round.
         if visitor not in self._strangers and visitor not in self._heard:
             return
@@ -211,7 +281,7 @@ class _Room:
         if events & selectors.EVENT_READ and visitor.socket.fileno() >= 0:
             self._receive(visitor)
 
-    def _receive(self, visitor: _Visitor) -> None:
+    def _receive(self, visitor: Visitor) -> None:
         try:
             data = visitor.socket.recv(1 << 14)
         except (BlockingIOError, InterruptedError):
@@ -226,7 +296,7 @@ class _Room:
         elif visitor.number is None and not visitor.leaving:
             self._listen(visitor, data)
 
-    def _listen(self, visitor: _Visitor, data: bytes) -> None:
+    def _listen(self, visitor: Visitor, data: bytes) -> None:
         before = visitor.frames.size
         try:
             visitor.frames.feed(data)
@@ -245,35 +315,41 @@ class _Room:
             self._hear(visitor, *reported)
         elif message is not None:
             self._hearing.stranger(f"{wire.claimed(message)} from {visitor.address}".strip())
-            visitor.leaving = True
-            self._queue(visitor, wire.refusal(self._job))
+            self._refuse(visitor)
         while self._buffered > MOST_BUFFERED and self._strangers:
             self._drop(max(self._strangers, key=lambda other: other.frames.size))
 
-    def _hear(self, visitor: _Visitor, attendance: Attendance, patience: float, client: str) -> None:
+    def _hear(self, visitor: Visitor, attendance: Attendance, patience: float, client: str) -> None:
         if self._hearing.full:
             self._drop(visitor)
             return
-        self._strangers.pop(visitor, None)
-        self._heard[visitor] = None
         self._buffered -= visitor.frames.size
         visitor.frames = wire.Frames(0)
-        visitor.client = client
-        visitor.number = self._hearing.come(attendance, time.monotonic(), patience)
+        number = self._hearing.come(attendance, time.monotonic(), patience)
+        if number is None:
+            self._refuse(visitor)
+            return
+        self._strangers.pop(visitor, None)
+        self._heard[visitor] = None
+        visitor.client, visitor.number = client, number
         self._queue(visitor, *wire.reply_parts(self._job, wire.canonical({"kind": "heard"}), visitor.nonce, client))
 
-    def _tell(self, body: object, whatever: bool = False) -> None:
-        """Say something to all that have reported; what is not a verdict may be left out."""
+    def _refuse(self, visitor: Visitor) -> None:
+        visitor.leaving = True
+        self._queue(visitor, wire.refusal(self._job))
+
+    def _tell(self, body: object, whom: Sequence[Visitor], whatever: bool = False) -> None:
+        """Say something to those that have reported; what is not a verdict may be left out."""
         spelt = wire.canonical(body)
-        for visitor in list(self._heard):
+        for visitor in whom:
             if whatever or not visitor.unsent:
                 self._queue(visitor, *wire.reply_parts(self._job, spelt, visitor.nonce, visitor.client))
 
-    def _queue(self, visitor: _Visitor, *parts: bytes) -> None:
+    def _queue(self, visitor: Visitor, *parts: bytes) -> None:
         visitor.unsent.extend(map(memoryview, parts))
         self._send(visitor)
 
-    def _send(self, visitor: _Visitor) -> None:
+    def _send(self, visitor: Visitor) -> None:
         try:
             while visitor.unsent:
                 part = visitor.unsent[0]
@@ -295,25 +371,36 @@ class _Room:
             if self._selector.get_key(visitor.socket).events != events:
                 self._selector.modify(visitor.socket, events, visitor)
 
-    def _shut(self, visitor: _Visitor) -> None:
+    def _shut(self, visitor: Visitor) -> None:
         try:
             visitor.socket.shutdown(socket.SHUT_WR)
         except OSError:
             self._drop(visitor)
 
-    def _dismiss(self, body: object) -> None:
+    def _dismiss(self, problems: Sequence[Problem], staying: Sequence[Visitor], stay: float) -> None:
         """Send the verdict, and wait until they have closed: so no address of rank 0 stays taken behind them."""
-        self._tell(body, whatever=True)
+        body: dict[str, object] = {"kind": "verdict", "problems": verdict.to_json(problems)}
+        stays = set(staying)
+        self._tell(body, [visitor for visitor in self._heard if visitor not in stays], whatever=True)
+        self._tell(body | {"stay": round(stay * 1000)}, staying, whatever=True)
         if self._paused_until is None:
             self._selector.unregister(self._listener)
         for visitor in list(self._strangers):
             self._drop(visitor)
         until = time.monotonic() + FLUSH_SECONDS
-        while self._heard and (left := until - time.monotonic()) > 0:
+        while (left := until - time.monotonic()) > 0:
+            if not any(visitor not in stays or visitor.unsent for visitor in self._heard):
+                break
             for key, events in self._selector.select(left):
                 self._serve(key.data, events)
+        # One that has left already will be started again, or was never to stay.
+        if stays and stays <= self._heard.keys():
+            self.kept = list(staying)
+            for visitor in staying:
+                del self._heard[visitor]
+                self._selector.unregister(visitor.socket)
 
-    def _drop(self, visitor: _Visitor) -> None:
+    def _drop(self, visitor: Visitor) -> None:
         known = visitor in self._strangers or visitor in self._heard
         self._strangers.pop(visitor, None)
         self._heard.pop(visitor, None)

@@ -35,3 +35,4 @@ members[JOB] = 1
 dist.all_reduce(members)
 record("trained", rank=process.rank, world_size=process.world_size, members=[int(count) for count in members])
 time.sleep(float(os.environ.get("MEMBER_TRAINS", "0")))
+record("finished", rank=process.rank)
