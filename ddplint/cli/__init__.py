@@ -55,9 +55,12 @@ def main(argv: list[str] | None = None) -> int:
             print(HELP, end="")
             code = 0
         else:
+            words = _ordered(words)
             code = _command(words)
-        # Here, and not while Python shuts down: the reader may have closed the pipe.
-        sys.stdout.flush()
+        if words[:1] != ["run"]:
+            # Here, and not while Python shuts down: the reader may have closed the pipe. What a script leaves in its
+            # output, or whether it has closed it, is Python's business.
+            sys.stdout.flush()
         return code
     except KeyboardInterrupt:
         return 130
@@ -76,6 +79,13 @@ def main(argv: list[str] | None = None) -> int:
         traceback.print_exc()
         print(f"ddplint: internal error: please report the lines above at {ISSUES}", file=sys.stderr)
         return 2
+
+
+def _ordered(words: list[str]) -> list[str]:
+    """``torch.distributed.launch -m ddplint run train.py`` puts an option for the script before everything else."""
+    if len(words) < 2 or not words[0].startswith(("--local-rank=", "--local_rank=")) or words[1] not in COMMANDS:
+        return words
+    return ["run", words[0], *words[2:]] if words[1] == "run" else words[1:]
 
 
 def _command(words: list[str]) -> int:

@@ -15,6 +15,7 @@ from ddplint.runtime.launching import HANDED_ON, Wish
 from ddplint.runtime.meeting import check_place, own_warnings
 from ddplint.runtime.problem import StartError, aside
 from ddplint.runtime.shim import install, program
+from ddplint.runtime.shim.arguments import SPELLINGS
 from ddplint.runtime.shim.session import Options, begin
 from ddplint.runtime.topology import DetectionError, Topology
 
@@ -39,6 +40,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--no-correct", action="store_true", help="check only: stop where a value would be corrected")
     command.add_argument("--no-roll-call", action="store_true", help="do not wait until all processes are there")
     command.add_argument("--launcher", choices=BY_NAME, metavar="NAME", help=f"believe this one: {', '.join(BY_NAME)}")
+    for spelling in SPELLINGS:
+        command.add_argument(spelling, dest="handed", type=f"{spelling}={{}}".format, help=argparse.SUPPRESS)
     command.add_argument("-m", dest="module", nargs=argparse.REMAINDER, metavar="MODULE", help="run a module")
     command.add_argument("program", nargs=argparse.REMAINDER, metavar="SCRIPT ARGUMENT ...", help="what to run")
 
@@ -55,6 +58,9 @@ def main(args: argparse.Namespace) -> int:
     words = words[1:] if words[:1] == ["--"] else words
     if not words:
         raise RunError("which script? ddplint run [OPTION ...] SCRIPT [ARGUMENT ...], or -m MODULE [ARGUMENT ...]")
+    if args.handed is not None:
+        # torch.distributed.launch says it to the program that it starts, and means the script.
+        words = [words[0], args.handed, *words[1:]]
     options = Options(not args.no_correct, not args.no_roll_call, args.launcher)
     more = {name: value for name in HANDED_ON if (value := getattr(args, name.replace("-", "_"))) is not None}
     wish = Wish(args.nnodes, args.nproc_per_node, args.node_rank, args.master_addr, args.master_port, more)

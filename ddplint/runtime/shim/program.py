@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import builtins
+import importlib
 import importlib.util
 import io
 import os
 import sys
 from collections.abc import Sequence
-from importlib.machinery import SourceFileLoader
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from types import CodeType, ModuleType, TracebackType
 
 from ddplint.runtime.shim.corrections import is_ours
@@ -25,7 +26,15 @@ def run(name: str, arguments: Sequence[str], module: bool = False) -> int:
         ProgramError: it cannot be found or read.
         SystemExit: as the program raised it.
     """
-    main = _module(name) if module else _script(name)
+    if module:
+        # A package that is imported on the way to its module sees this (runpy, _run_module_as_main).
+        sys.argv = ["-m", *arguments]
+    try:
+        main = _module(name) if module else _script(name)
+    except (ProgramError, SystemExit):
+        raise
+    except BaseException as error:
+        return _failed(error)
     code: CodeType = main.__dict__.pop("__code_to_run__")
     sys.argv = [str(main.__file__) if module else name, *arguments]
     sys.path[0] = os.getcwd() if module else os.path.dirname(os.path.realpath(name))
@@ -36,9 +45,13 @@ def run(name: str, arguments: Sequence[str], module: bool = False) -> int:
     except SystemExit:
         raise
     except BaseException as error:
-        _show(error)
-        return 130 if isinstance(error, KeyboardInterrupt) else 1
+        return _failed(error)
     return 0
+
+
+def _failed(error: BaseException) -> int:
+    _show(error)
+    return 130 if isinstance(error, KeyboardInterrupt) else 1
 
 
 def _empty() -> ModuleType:
@@ -82,12 +95,9 @@ def _only(error: BaseException) -> list[str]:
 def _module(name: str) -> ModuleType:
     # As python -m does: what lies in the current folder is found first.
     sys.path[0] = os.getcwd()
-    try:
-        spec = importlib.util.find_spec(name)
-        if spec is not None and spec.submodule_search_locations is not None:
-            spec = importlib.util.find_spec(f"{name}.__main__")
-    except (ImportError, ValueError) as error:
-        raise ProgramError(f"no module named {name}: {error}") from error
+    spec = _found(name)
+    if spec is not None and spec.submodule_search_locations is not None:
+        spec = _found(f"{name}.__main__")
     loader = None if spec is None else spec.loader
     code = loader.get_code(spec.name) if spec is not None and hasattr(loader, "get_code") else None  # type: ignore[union-attr]
     if spec is None or code is None:
@@ -103,6 +113,21 @@ def _module(name: str) -> ModuleType:
         __code_to_run__=code,
     )
     return main
+
+
+def _found(name: str) -> ModuleSpec | None:
+    """Where a module is; what is raised by a package around it is the package's own error, as for ``python -m``."""
+    package = name.rpartition(".")[0]
+    try:
+        if package:
+            importlib.import_module(package)
+    except ImportError as error:
+        if error.name is None or not f"{package}.".startswith(f"{error.name}."):
+            raise
+    try:
+        return importlib.util.find_spec(name)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise ProgramError(f"no module named {name}: {error}") from error
 
 
 def _show(error: BaseException) -> None:

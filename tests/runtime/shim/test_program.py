@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -171,3 +172,33 @@ def test_alone_it_is_as_under_python(tmp_path: Path) -> None:
     environment = {"PATH": "/usr/bin:/bin"}
     done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (0, "False\n"), done.stderr
+
+
+@pytest.mark.parametrize(
+    "text", ["import sys; print('said'); sys.stdout.close()", "import os; print('unsaid'); os.close(1)"]
+)
+def test_a_script_that_closes_its_output(text: str, run: Run, tmp_path: Path) -> None:
+    ours = run(text)
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    theirs = subprocess.run([sys.executable, "train.py"], cwd=tmp_path, env=buffered, capture_output=True, text=True)
+    assert (ours.code, ours.out, ours.err) == (theirs.returncode, theirs.stdout, theirs.stderr)
+
+
+@pytest.mark.parametrize("name", ["pkg", "pkg.train"])
+@pytest.mark.parametrize(
+    "init",
+    ["1 / 0", "import absent", "raise ValueError('wrong')", "raise SystemExit(3)", "import sys; print(sys.argv)"],
+)
+def test_a_package_that_cannot_be_imported(init: str, name: str, tmp_path: Path) -> None:
+    (tmp_path / "pkg").mkdir()
+    for module, text in (("__init__", init), ("__main__", "print('runs')"), ("train", "print('runs')")):
+        (tmp_path / f"pkg/{module}.py").write_text(text, encoding="utf-8")
+    ours, theirs = (
+        subprocess.run(
+            [sys.executable, *words, "-m", name, "x"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+        )
+        for words in (["-m", "ddplint", "run", "--nproc-per-node", "1"], [])
+    )
+    assert (ours.returncode, ours.stdout) == (theirs.returncode, theirs.stdout), ours.stderr
+    assert ours.stderr.splitlines()[-2:] == theirs.stderr.splitlines()[-2:]
+    assert "ddplint" not in ours.stderr
