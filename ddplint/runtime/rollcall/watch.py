@@ -158,9 +158,10 @@ class Latecomers:
             f"{one.rank} is {places.get(one.rank, 'another process')}"
             for one, at in self._late
         ]
+        more = len(came) - naming.MOST_NAMED
         return Problem(
             ERROR,
-            naming.listed(came, glue="; "),
+            "; ".join(came[: naming.MOST_NAMED] + [f"and {more} more"] * (more > 0)),
             "nothing names this job, so a process too many may belong to a second one with the same command, and the "
             "processes that came first may be of both, which would train as one",
             "give each job a DDPLINT_JOB_TOKEN of its own, the same word in all its processes, or a MASTER_PORT of its "
