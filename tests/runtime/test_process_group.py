@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -232,3 +233,48 @@ def test_two_processes_on_one_gpu_are_told() -> None:
     for done in together("init_process_group()", CUDA_VISIBLE_DEVICES="0"):
         assert done.code == 1
         assert "GPU-" in done.err
+
+
+TRAINS = """
+print("not written yet", end="")
+process = init_process_group()
+dist.all_reduce(torch.ones(1))
+print("started", file=sys.stderr, flush=True)
+if process.rank == 0 or {ends!r}:
+    time.sleep({seconds})
+else:
+    # Waits for a rank 0 that does not come to it.
+    dist.all_reduce(torch.ones(1))
+"""
+
+
+def unnamed(seconds: float, ends: bool = True, **more: str) -> tuple[list[subprocess.Popen[str]], dict[str, str]]:
+    """Two processes of a job without a name, once they train; and the environment of another rank 1."""
+    own = {"WORLD_SIZE": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "localhost", "MASTER_PORT": free_port(), **more}
+    text = TRAINS.format(seconds=seconds, ends=ends)
+    processes = [start(text, own | {"RANK": str(rank)}) for rank in (0, 1)]
+    for process in processes:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "started\n"
+    return processes, own | {"RANK": "1"}
+
+
+def test_a_job_without_a_name_ends_if_one_comes_late() -> None:
+    processes, third = unnamed(60, ends=False)
+    late = start(TRAINS.format(seconds=60, ends=True), third)
+    for done in map(end, [*processes, late]):
+        assert done.code == 1
+        assert f"rank 1 on {socket.gethostname()} pid {late.pid} came" in done.err
+        assert f"rank 1 is {socket.gethostname()} pid {processes[1].pid}" in done.err
+        assert "DDPLINT_JOB_TOKEN" in done.err
+        # What stood in its buffer is not lost.
+        assert done.out == "not written yet"
+
+
+def test_a_job_without_a_name_ends_as_any_other() -> None:
+    began = time.monotonic()
+    processes, _ = unnamed(0.5)
+    for process in processes:
+        done = end(process)
+        assert (done.code, done.out, done.err) == (0, "not written yet", "")
+    assert time.monotonic() - began < 60

@@ -13,6 +13,8 @@ import pytest
 
 from ddplint.rules import registry
 from ddplint.runtime import run
+from ddplint.runtime.rollcall import Attendance
+from ddplint.runtime.rollcall.watch import Latecomers
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "runtime.md").read_text(encoding="utf-8")
@@ -66,3 +68,12 @@ def test_what_is_overruled_is_said_as_shown() -> None:
     for part in ("init_process_group is given ", ", the local rank,", "elsewhere the script goes on with its own"):
         assert part in line
         assert part in source
+
+
+def test_how_a_job_ends_is_said_as_shown() -> None:
+    [shown] = [block for block in blocks(PAGE, "text") if "is ended" in block]
+    members = [Attendance(0, 2, "node0", 4711, "environment"), Attendance(1, 2, "node1", 812, "environment")]
+    late = Latecomers(members, 1, 65, 0.0)
+    late.come(Attendance(1, 2, "node1", 815, "environment"), 1.5)
+    [problem] = late.verdict(3.0) or []
+    assert shown.partition("\n\n")[2].strip() == str(problem)

@@ -44,10 +44,14 @@ def met_store(topology: Topology, reported: Reported | None, timeout: timedelta)
     meeting = meet(topology, os.environ, reported, limit, say, roster.problem, roster.door)
     _met += 1
     warn(meeting.verdict, rank)
+    who = f"rank {rank} of {world_size} on {socket.gethostname()}, process {os.getpid()}"
+    if rank != 0:
+        # Rank 0 may end while this process looks for its store.
+        watching.begin(meeting.watch, who)
     store = _store(meeting, rank, world_size, timeout)
     if rank == 0:
         roster.post(store, meeting.verdict, watching.opened(meeting.watch))
-    watching.begin(meeting.watch, f"rank {rank} of {world_size} on {socket.gethostname()}, process {os.getpid()}")
+        watching.begin(meeting.watch, who)
     return store
 
 
