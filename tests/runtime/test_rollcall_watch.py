@@ -30,9 +30,10 @@ class Started:
     def __init__(self, watches: Sequence[AtTheDoor | Inside], port: int) -> None:
         self.watches = watches
         self.port = port
+        self.over = False
         self.told: list[list[Problem]] = [[] for _ in watches]
         self.threads = [
-            threading.Thread(target=watch.stand, args=(told.extend,))
+            threading.Thread(target=watch.stand, args=(told.extend, lambda: self.over))
             for watch, told in zip(watches, self.told, strict=True)
         ]
         for thread in self.threads:
@@ -140,6 +141,13 @@ def test_it_is_no_other_half(own: Attendance, job: Job) -> None:
         assert running.goes_on()
 
 
+def test_the_training_is_over() -> None:
+    with started() as job:
+        job.over = True
+        assert job.comes(mine(1, pid=77)) is None
+        assert job.goes_on()
+
+
 def test_the_parent_of_all_is_not_one_of_them() -> None:
     """Two programs that spawn their processes cross as well."""
     with started() as job:
@@ -180,7 +188,7 @@ def test_a_job_with_a_name_keeps_no_connection() -> None:
 
 
 def test_more_late_ones_than_it_needs() -> None:
-    late = Latecomers([mine(rank) for rank in range(3)], 2, 20, 0.0)
+    late = Latecomers([mine(rank) for rank in range(3)], 2, 20, 0.0, lambda: False)
     numbers = [late.come(mine(1, pid=pid), 1.0) for pid in range(MOST_VISITORS)]
     assert numbers == list(range(2, 2 + MOST_VISITORS))
     assert late.full

@@ -73,7 +73,7 @@ def test_what_is_overruled_is_said_as_shown() -> None:
 def test_how_a_job_ends_is_said_as_shown() -> None:
     [shown] = [block for block in blocks(PAGE, "text") if "is ended" in block]
     members = [Attendance(0, 2, "node0", 4711, "environment"), Attendance(1, 2, "node1", 812, "environment")]
-    late = Latecomers(members, 1, 65, 0.0)
+    late = Latecomers(members, 1, 65, 0.0, lambda: False)
     late.come(Attendance(1, 2, "node1", 815, "environment"), 1.5)
     [problem] = late.verdict(3.0) or []
     assert shown.partition("\n\n")[2].strip() == str(problem)

@@ -57,7 +57,7 @@ def _stand(watch: Watch, who: str) -> None:
             with contextlib.suppress(OSError):
                 os.write(2, f"{text}\n".encode("utf-8", "replace"))
 
-    watch.stand(announce)
+    watch.stand(announce, _over)
     if wrong and not _over():
         _end()
 

@@ -25,6 +25,7 @@ MARGIN = 5.0
 MOST_VISITORS = 64
 
 Announce = Callable[[tuple[Problem, ...]], None]
+Over = Callable[[], bool]
 
 
 class AtTheDoor:
@@ -50,16 +51,17 @@ class AtTheDoor:
         if self._door is not None:
             self._door.close()
 
-    def stand(self, announce: Announce) -> None:
+    def stand(self, announce: Announce, over: Over) -> None:
         """Wait for those who come late, and tell all processes of the job, this one first.
 
         It ends when its time is over, or when a process of the job has ended: who comes then may be its successor.
+        Who comes when the training is over ends nothing.
         """
         room = None
         try:
             if self._door is not None:
                 visitors = self._kept.visitors
-                late = Latecomers(self._kept.present, len(visitors), self._kept.seconds, time.monotonic())
+                late = Latecomers(self._kept.present, len(visitors), self._kept.seconds, time.monotonic(), over)
                 room = server.Room(self._kept.job, self._door, len(visitors) + MOST_VISITORS, late)
                 room.adopt(visitors)
                 room.hold(lambda text: None, first=announce)
@@ -82,7 +84,7 @@ class Inside:
         """Rank 0 then waits for nobody."""
         self._kept.close()
 
-    def stand(self, announce: Announce) -> None:
+    def stand(self, announce: Announce, over: Over) -> None:
         """Wait until rank 0 says that somebody came late, or that its time is over, or nothing any more."""
         kept = self._kept
         try:
@@ -99,13 +101,14 @@ class Inside:
 class Latecomers:
     """Collects those who come late, and says when the job is to end; the caller owns the clock."""
 
-    def __init__(self, members: Sequence[Attendance], connected: int, seconds: float, now: float) -> None:
+    def __init__(self, members: Sequence[Attendance], connected: int, seconds: float, now: float, over: Over) -> None:
         self._members = members
         self._connected = connected
         self._start = now
         self._until = now + seconds
         self._late: list[tuple[Attendance, float]] = []
-        self._over = False
+        self._left = False
+        self._over = over
         self.crowded: int | None = None
 
     @property
@@ -122,7 +125,7 @@ class Latecomers:
         first = self._members[0]
         if (attendance.world_size, attendance.command) != (first.world_size, first.command):
             return None
-        if attendance.rank >= first.world_size or self._is_a_child(attendance):
+        if attendance.rank >= first.world_size or self._is_a_child(attendance) or self._over():
             return None
         self._late.append((attendance, now))
         return self._connected + len(self._late) - 1
@@ -132,7 +135,7 @@ class Latecomers:
 
     def leave(self, number: int, now: float) -> None:
         """Somebody closed its connection."""
-        self._over = self._over or number < self._connected
+        self._left = self._left or number < self._connected
 
     def stranger(self, who: str) -> None:
         """Of another job; no matter."""
@@ -141,7 +144,7 @@ class Latecomers:
         """The problem once it is time, nothing where nobody came late."""
         if self._late:
             return (self._problem(),) if now >= self._late[0][1] + GRACE else None
-        return () if self._over or now >= self._until else None
+        return () if self._left or now >= self._until else None
 
     def wait(self, now: float) -> float:
         """Seconds until there is something to do, if nobody comes."""
