@@ -92,7 +92,8 @@ class Mark:
 
     ``kind`` is ``return``, ``raise``, ``exit``, ``break``, ``continue``, ``loop`` (``value`` is what it runs over) or
     ``opaque``. ``order`` is the number of events before it, ``nest`` the function bodies and loops around it, by
-    number, outermost first; a loop's own number is the last of its mark.
+    number, outermost first; a loop's own number is the last of its mark. ``caught``: a `try` of the script with
+    handlers is around it.
     """
 
     kind: str
@@ -104,6 +105,7 @@ class Mark:
     entry: int
     nest: tuple[int, ...]
     value: Value | None = None
+    caught: bool = False
 
 
 @dataclass(frozen=True, slots=True)

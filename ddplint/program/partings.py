@@ -143,7 +143,7 @@ def _guarded(event: Event, deciding: Sequence[Value]) -> Origin:
         behind = {condition.id for condition, _ in steps(call.path)}
         written = call.origin.node
         name = dotted_name(written.func).rpartition(".")[2] if isinstance(written, cst.Call) else ""
-        if ids <= behind and call.facts is not None and name == call.facts.name:
+        if ids & behind and call.facts is not None and name == call.facts.name:
             return call.origin
     return Origin(event.module, event.node)
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from ddplint.program.events import Argument, Event
 from ddplint.program.program import Program
-from ddplint.program.state import steps
+from ddplint.program.state import is_implied, steps
 from ddplint.program.topology import UNKNOWN
-from ddplint.program.values import Op, Value, walk
+from ddplint.program.values import Op, Value
 from ddplint.program.worlds import World
 
 # The rank that a collective sends from or to: torch 2.13, torch/distributed/distributed_c10d.py.
@@ -82,7 +82,8 @@ def behind_membership(program: Program) -> Iterator[tuple[Event, Value]]:
     seen: set[int] = set()
     for event in events:
         for condition, truth in steps(event.path):
-            if id(event.node) in seen or not _asks_for_the_rank(program, event, condition):
+            told = id(event.node) in seen or is_implied(condition)
+            if told or not _asks_for_the_rank(program, event, condition):
                 continue
             if not any((condition.id, not truth) in _taken(other) for other in events):
                 seen.add(id(event.node))
@@ -98,10 +99,10 @@ def _asks_for_the_rank(program: Program, event: Event, condition: Value) -> bool
     worlds = program.worlds.of(event.context)
     if any(held is not None for held in program.worlds.holds(condition, event.context)):
         return False
-    for part in walk(condition):
-        if isinstance(part, Op) and part.name in ("eq", "in"):
-            sides = [[world.settle(side) for world in worlds] for side in part.args]
-            ranks = [UNKNOWN not in side and len(set(map(repr, side))) == len(side) for side in sides]
-            if sum(ranks) == 1:
-                return True
+    if isinstance(condition, Op) and condition.name in ("and", "or", "not"):
+        return any(_asks_for_the_rank(program, event, part) for part in condition.args)
+    if isinstance(condition, Op) and condition.name in ("eq", "in"):
+        sides = [[world.settle(side) for world in worlds] for side in condition.args]
+        ranks = [UNKNOWN not in side and len(set(map(repr, side))) == len(side) for side in sides]
+        return sum(ranks) == 1
     return False

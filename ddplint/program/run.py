@@ -101,6 +101,8 @@ class Run:
         # The function bodies and loops being executed, by number, outermost first.
         self.nest: tuple[int, ...] = ()
         self._nests = 0
+        # How many `try` with handlers are being executed, one inside the other.
+        self.handled = 0
         # A generator that a `with` is about to call, and the body to execute at its yield.
         self.awaited: tuple[FunctionFacts, Callable[[Value], None]] | None = None
         self._way: list[Call] = []
@@ -324,6 +326,7 @@ class Run:
                 self.entries,
                 self.nest,
                 value,
+                self.handled > 0,
             )
         )
 

@@ -56,6 +56,14 @@ def assume(path: Path | None, condition: Value, truth: bool) -> Path | None:
     return Path(condition, truth, path)
 
 
+def is_implied(condition: Value) -> bool:
+    """Whether a condition says what is left after a branch that ends: ``not first or second``; nobody wrote it."""
+    if not isinstance(condition, Op) or condition.name != "or":
+        return False
+    first = condition.args[0]
+    return first.origin is condition.origin and isinstance(first, Op) and first.name == "not"
+
+
 def conjunction(items: list[tuple[Value, bool]]) -> Value:
     """One value for "all of these hold"."""
     parts = [condition if truth else negate(condition) for condition, truth in items]

@@ -113,7 +113,10 @@ def _if(run: Run, node: cst.If) -> bool:
 
 def _assert(run: Run, node: cst.Assert) -> bool:
     condition = expressions.condition(run, node.test)
-    run.state.path = assume(run.state.path, condition, True)
+    path = run.state.path
+    run.state.path = assume(path, condition, False)
+    run.mark("raise", node)
+    run.state.path = assume(path, condition, True)
     return conditions.truth(condition) is not False
 
 
@@ -170,7 +173,9 @@ def _raise(run: Run, node: cst.Raise) -> bool:
 def _try(run: Run, node: cst.Try | cst.TryStar) -> bool:
     state = run.state
     mark, before, needed = state.mark(), state.path, len(run.required)
+    run.handled += bool(node.handlers)
     alive = suite(run, node.body)
+    run.handled -= bool(node.handlers)
     if alive and node.orelse is not None:
         alive = suite(run, node.orelse.body)
     path = state.path

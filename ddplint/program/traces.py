@@ -50,8 +50,8 @@ class Step:
 class Divergence:
     """``event`` happens in process ``here`` and has no partner in process ``there``.
 
-    ``deciding`` are the conditions that keep ``there`` away, oldest first. ``instead`` is what ``there`` executes next.
-    ``leave`` is the statement by which it has left before, if it has.
+    ``deciding`` are the conditions on the way to the event that ``there`` does not meet, oldest first. ``instead`` is
+    what ``there`` executes next. ``leave`` is the statement by which it has left before, if it has.
     """
 
     event: Event
@@ -93,7 +93,7 @@ class Trace:
     # -- what a process does ------------------------------------------------------------------------------------
 
     def kept_away(self, path: Path | None, place: int) -> tuple[tuple[Value, bool], ...]:
-        """What keeps one of the three processes away from a path that another may take: parts of its conditions.
+        """The conditions of a path that keep one of the three processes away, while another may take it.
 
         A condition that certainly holds elsewhere and need not hold here counts: ``not (rank == 0 and stop)``.
         """
@@ -101,8 +101,12 @@ class Trace:
         for condition, truth in steps(path):
             held = self.program.worlds.holds(condition, self.context)
             if held[place] is not truth and truth in held:
-                found += steps(assume(None, condition, not truth))
+                found.append((condition, truth))
         return tuple(found)
+
+    def _opposite(self, conditions: Iterable[tuple[Value, bool]]) -> list[tuple[Value, bool]]:
+        """What holds where these conditions do not, part by part."""
+        return [part for condition, truth in conditions for part in steps(assume(None, condition, not truth))]
 
     def assumptions(self, path: Path | None, shared: bool) -> dict[int, bool]:
         """What is taken to hold where a path is taken; ``shared``: only what is then the same in all processes."""
@@ -178,12 +182,13 @@ class Trace:
             for other in places:
                 if not away[other]:
                     continue
-                apart = self._open(away[other], shared=True)
+                opposite = self._opposite(away[other])
+                apart = self._open(opposite, shared=True)
                 here = self.worlds[place].assuming({**apart, **self.assumptions(event.path, shared=False)})
                 if self.standing(event.path, here)[0] is not True:
                     continue
                 shared = self.assumptions(event.path, shared=True)
-                there = self.worlds[other].assuming({**shared, **self._open(away[other], shared=False)})
+                there = self.worlds[other].assuming({**shared, **self._open(opposite, shared=False)})
                 if self.standing(event.path, there)[0] is not False:
                     continue
                 first, second = self.sequences(near, here, there)
@@ -195,22 +200,24 @@ class Trace:
                     continue
                 if step.key == "destroy_process_group" and not _goes_on(step, first, second):
                     continue
+                leave = self.leave(event, [condition for condition, _ in opposite], there)
+                if leave is not None and leave.kind == "raise" and not leave.caught:
+                    continue  # it fails, and the launcher ends the others
                 deciding = tuple(condition for condition, _ in away[other])
-                return Divergence(
-                    event, here, there, deciding, _next(event, second), self.leave(event, deciding, there)
-                )
+                return Divergence(event, here, there, deciding, _next(event, second), leave)
         return None
 
     def leave(self, event: Event, deciding: Sequence[Value], there: World) -> Mark | None:
         """The statement by which a process has left before an event."""
-        ids = {condition.id for condition in deciding}
+        worlds = self.program.worlds
+        ids = {condition.id for condition in deciding if len(set(worlds.holds(condition, self.context))) > 1}
         of_event = {condition.id for condition, _ in steps(event.path)}
         for mark in reversed(self.marks):
             if mark.kind not in LEAVES or mark.order > event.order or not self._leaves(mark, event):
                 continue
             own = {condition.id: truth for condition, truth in steps(mark.path) if condition.id not in of_event}
             known = ids & {condition.id for condition, _ in steps(mark.path)}
-            if known and self.standing(mark.path, there.assuming({**there.assumed, **own}))[0] is True:
+            if known and self.standing(mark.path, there.assuming({**there.assumed, **own}))[0] is not False:
                 return self._caught(mark) if mark.kind == "raise" else mark
         return None
 

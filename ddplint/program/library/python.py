@@ -247,7 +247,10 @@ def _fields(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
 def _exit(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
     from ddplint.program.run import PathEnds
 
-    run.mark("exit", node)
+    status = arguments.value("status", 0)
+    # A launcher that sees one process fail ends the others: torchrun, mp.spawn, srun --kill-on-bad-exit.
+    good = status is None or (isinstance(status, Const) and status.value in (0, None))
+    run.mark("exit" if good else "raise", node)
     raise PathEnds
 
 
