@@ -198,11 +198,13 @@ def _chosen_attribute(run: Run, owner: Choice, name: str, origin: Origin) -> Val
     if known is not None:
         return attribute(run, owner.then if known else owner.other, name, origin)
     path = run.state.path
+    run.splits += 1
     run.state.path = assume(path, owner.condition, True)
     then = attribute(run, owner.then, name, origin)
     run.state.path = assume(path, owner.condition, False)
     other = attribute(run, owner.other, name, origin)
     run.state.path = path
+    run.splits -= 1
     return choose(owner.condition, then, other)
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ddplint.program.partings import Parting
     from ddplint.program.project import Project
     from ddplint.program.run import Run
+    from ddplint.program.wrapped import History
     from ddplint.rules import Rule
 
 
@@ -129,6 +130,13 @@ class Program:
         from ddplint.program.partings import partings
 
         return partings(self)
+
+    @cached_property
+    def models(self) -> History:
+        """What happened to the models: when and in what they were wrapped."""
+        from ddplint.program.wrapped import History
+
+        return History(self)
 
     @property
     def options(self) -> list[Input]:

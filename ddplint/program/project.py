@@ -35,7 +35,7 @@ _ACTS = frozenset(
 
 # Calls that are judged by themselves, wherever they stand: the names of library/calls.py.
 _CALLS = (frozenset(name.rpartition(".")[2] for name in PARAMETERS) | {"full_tensor"}) - frozenset(
-    "DistributedSampler device gather get_context reduce scatter save set_start_method load".split()
+    "DistributedSampler clip_grad_norm_ device gather get_context reduce scatter save set_start_method load".split()
 )
 
 # What makes the import of a module more than a definition of names.

@@ -30,9 +30,11 @@ from ddplint.program.values import (
     Imported,
     Index,
     Input,
+    Items,
     Made,
     Method,
     Object,
+    Op,
     Origin,
     Partial,
     Scope,
@@ -80,6 +82,7 @@ class Run:
         self.context: tuple[Spawn, ...] = ()
         self.loops: list[Index] = []
         self.wrapped: set[int] = set()  # wrappers, and what they were given, anywhere so far
+        self.splits = 0  # choices of models whose sides are being asked one by one
         self.regions: list[Region] = []  # function bodies being executed, innermost last
         # what `break` and `continue` leave, in the loops of the innermost function
         self.loop_regions: list[Loop] = []
@@ -460,6 +463,7 @@ class Run:
         if isinstance(callee, Function):
             if callee.bound is not None and callee.bound.id in self.wrapped:
                 library.calls.record_own(self, callee, arguments, node)
+                return self._output(self.invoke(callee, arguments, node), node)
             return self.invoke(callee, arguments, node)
         if isinstance(callee, External):
             return library.call(self, callee.name, arguments, node)
@@ -479,7 +483,8 @@ class Run:
                 self, callee, callee.cls, "forward"
             )
             if isinstance(method, Function):
-                return self.invoke(method, arguments, node)
+                result = self.invoke(method, arguments, node)
+                return self._output(result, node) if callee.id in self.wrapped else result
         if isinstance(callee, Choice):
             return self._call_choice(callee, arguments, node)
         if isinstance(callee, (Unknown, Input)) and not isinstance(callee, Made):
@@ -488,6 +493,12 @@ class Run:
             self.invoke(command, Arguments(), node)
         uses = (callee, *(argument.value for argument in (*arguments.positional, *arguments.keyword.values())))
         return Unknown("what this call returns", self.origin(node), uses=uses)
+
+    def _output(self, result: Value, node: cst.CSTNode) -> Value:
+        """What a wrapped model computes, as something that this call made."""
+        if isinstance(result, (Unknown, Op)) or (isinstance(result, Items) and result.values):
+            return Unknown("what the model returns", self.origin(node), uses=(result,))
+        return result
 
     def _call_choice(self, callee: Choice, arguments: Arguments, node: cst.CSTNode) -> Value:
         path, mark = self.state.path, self.state.mark()

@@ -18,7 +18,7 @@ from ddplint.program.library import wrapping
 from ddplint.program.module import ClassFacts
 from ddplint.program.program import Program
 from ddplint.program.state import Path, steps
-from ddplint.program.values import Made, Object, Value, walk
+from ddplint.program.values import EnvHas, EnvVar, Input, Made, Object, Symbol, Value, walk
 
 
 class Kind(enum.Enum):
@@ -132,6 +132,10 @@ class History:
             if self.before(wrap.event, event) and (wrap.wrapper.id == value.id or self._holds(wrap, value)):
                 yield wrap
 
+    def made(self, wrapper: Value) -> Wrap | None:
+        """The wrap that made a wrapper."""
+        return next((wrap for wrap in self.wraps if wrap.wrapper.id == wrapper.id), None)
+
     def sharded(self, value: Value, event: Event) -> Wrap | None:
         """The ``fully_shard`` that certainly had changed a model when something happened."""
         return next((wrap for wrap in self.of(value, event) if wrap.kind is Kind.FULLY_SHARD), None)
@@ -142,11 +146,35 @@ class History:
         models = {inner(case.value).id for case in cases(wrap.model.value, wrap.event.path)}
         return models == {value.id}
 
-    def before(self, first: Event, second: Event) -> bool:
-        """Whether one event certainly came before another, in the same process, whenever the second happens at all."""
+    def maybe(self, value: Value, event: Event) -> Iterator[Wrap]:
+        """The wraps of a bare model that came before an event in some run: nothing on the two paths excludes it.
+
+        Only where nothing else on the event's path could: a test that has to do with the one around the wrap, in a
+        way that is not seen here, may (``if world_size > 1`` and ``if args.distributed``).
+        """
+        for wrap in self.wraps:
+            before = self.before(wrap.event, event, surely=False)
+            if before and self._holds(wrap, value) and not self.entangled(wrap, event):
+                yield wrap
+
+    def entangled(self, wrap: Wrap, event: Event) -> bool:
+        """Whether a condition around an event may exclude the wrap, for a reason that the model does not see."""
+        conditions = {condition.id: truth for condition, truth in steps(wrap.event.path)}
+        if not conditions:
+            return False
+        for condition, truth in steps(event.path):
+            if alternatives.holds(condition, conditions) is truth or self.program.worlds.may_vary(condition):
+                continue
+            if any(isinstance(part, (Input, EnvVar, EnvHas, Symbol)) for part in walk(condition)):
+                return True
+        return False
+
+    def before(self, first: Event, second: Event, surely: bool = True) -> bool:
+        """Whether one event certainly (else: perhaps) came before another in the same process."""
         if first.order >= second.order or first.entry != second.entry:
             return False
         if first.context != second.context[: len(first.context)]:
             return False
         known: dict[int, bool] = {condition.id: truth for condition, truth in steps(second.path)}
-        return all(alternatives.holds(condition, known) is truth for condition, truth in steps(first.path))
+        told = [(alternatives.holds(condition, known), truth) for condition, truth in steps(first.path)]
+        return all(found is truth or (not surely and found is None) for found, truth in told)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ddplint.repairs import slurm as slurm
     from ddplint.repairs import topology as topology
     from ddplint.repairs import workers as workers
+    from ddplint.repairs import wrappers as wrappers
 
 
 def __getattr__(name: str) -> ModuleType:

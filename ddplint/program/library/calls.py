@@ -70,6 +70,8 @@ PARAMETERS: Mapping[str, tuple[str, ...]] = {
     "torch.nn.parallel.DataParallel": ("module", "device_ids", "output_device", "dim"),
     "torch.accelerator.device_index": ("device",),
     "torch.cuda.device": ("device",),
+    "torch.distributed.fsdp.register_fsdp_forward_method": ("module", "method_name"),
+    "torch.nn.utils.clip_grad_norm_": ("parameters", "max_norm", "norm_type", "error_if_nonfinite", "foreach"),
     "torch.utils.data.DataLoader": ("dataset", "batch_size", "shuffle", "sampler", "batch_sampler"),
     "torch.utils.data.distributed.DistributedSampler": (
         "dataset", "num_replicas", "rank", "shuffle", "seed", "drop_last",
@@ -85,6 +87,7 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "optim_state_dict": (),
     "save_checkpoint": (),
     "state_dict": (),
+    "step": (),
 }
 
 # Methods of wrappers and of models that were wrapped; the names are too common to be written down of anything else.
@@ -113,6 +116,8 @@ MODEL_METHODS: Mapping[str, tuple[str, ...]] = {
 def record(run: Run, name: str, arguments: Arguments, node: cst.CSTNode) -> None:
     """Write down a call, if it is one of these."""
     parameters = PARAMETERS.get(name)
+    if parameters is None and name.startswith("torch.optim.") and name[12:13].isupper():
+        parameters = ("params",)  # every optimizer
     if parameters is not None:
         run.record("call", node, _given(parameters, arguments, node), name=name)
 
@@ -127,6 +132,14 @@ def record_method(run: Run, method: Method, arguments: Arguments, node: cst.CSTN
     given = _given(parameters, arguments, node)
     given["self"] = Argument(method.owner, _owner(node))
     run.record("method", node, given, name=method.name)
+
+
+def record_move(run: Run, method: Method, arguments: Arguments, node: cst.CSTNode) -> None:
+    """Write down that something that may be a model goes to a device, before it is wrapped too."""
+    if method.owner.id not in run.wrapped:
+        given = _given(MODEL_METHODS[method.name], arguments, node)
+        given["self"] = Argument(method.owner, _owner(node))
+        run.record("method", node, given, name=method.name)
 
 
 def record_own(run: Run, function: Function, arguments: Arguments, node: cst.CSTNode) -> None:

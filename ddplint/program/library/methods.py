@@ -16,6 +16,7 @@ from ddplint.program.values import (
     Const,
     Input,
     Items,
+    Made,
     Method,
     Object,
     Unknown,
@@ -48,6 +49,8 @@ def call_method(run: Run, method: Method, arguments: Arguments, node: cst.CSTNod
     if name == "getsockname":
         # an address and a port: socket(7); the port is an int
         return Items((Unknown("an address", origin, type="str"), Unknown("a free port", origin, type="int")), origin)
+    if name in ("cuda", "to") and isinstance(owner, (Made, Object)):
+        calls.record_move(run, method, arguments, node)
     if name in ("cuda", "to") and not isinstance(owner, (Object, Const)):
         use_device(run, arguments.get("device", 0), node, name)
         return owner

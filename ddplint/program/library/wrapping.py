@@ -161,7 +161,10 @@ def attribute(run: Run, made: Made, name: str, origin: Origin) -> Value | None:
     """``wrapper.name``: the model for ``module``; anything else is written down, as an event ``attribute``."""
     if name == "module":
         return wrapped_by(made)
-    run.record("attribute", origin.node, {"self": Argument(made, origin.node)}, name=name)
+    given = {"self": Argument(made, origin.node)}
+    if run.splits:
+        given["sometimes"] = given["self"]  # the name holds something else in another case
+    run.record("attribute", origin.node, given, name=name)
     return None
 
 

@@ -1,0 +1,74 @@
+"""What the rules about wrapped models say happens does happen: two processes of this machine, before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ddplint.fixes import repair
+from ddplint.linter import examine
+from ddplint.settings import Settings
+from tests.test_rules_run import FIXTURES, Process, job
+
+pytestmark = pytest.mark.torch
+pytest.importorskip("torch")
+
+
+@pytest.fixture
+def outcomes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[list[Process], list[Process]]]:
+    """How two processes of the broken script of a rule end, and two of what its fix makes of it.
+
+    Where a rule has no fix, the right script of the fixture is run instead.
+    """
+
+    def run(rule: str, code: str, *, unsafe: bool = False, fix: bool = True) -> tuple[list[Process], list[Process]]:
+        before, after = tmp_path / "before.py", tmp_path / "after.py"
+        broken = (FIXTURES / rule / "broken.py").read_text(encoding="utf-8")
+        before.write_text(broken, encoding="utf-8")
+        after.write_text(
+            broken if fix else (FIXTURES / rule / "fixed.py").read_text(encoding="utf-8"), encoding="utf-8"
+        )
+        if fix:
+            monkeypatch.chdir(tmp_path)
+            check = examine(["after.py"], Settings(select=(code,))).check
+            assert check is not None
+            outcome = repair(check, unsafe=unsafe)
+            assert outcome.changed
+            for _, text in outcome.changed.values():
+                after.write_text(text.text, encoding="utf-8")
+        return job(before), job(after)
+
+    return run
+
+
+Outcomes = Callable[..., tuple[list[Process], list[Process]]]
+
+
+def test_attribute_on_wrapper(outcomes: Outcomes) -> None:
+    wrong, right = outcomes("attribute_on_wrapper", "DDP509")
+    for process in wrong:
+        assert process.code == 1
+        assert "AttributeError: 'DistributedDataParallel' object has no attribute 'sizes'" in process.err
+    assert [(process.code, process.out) for process in right] == [(0, "sorted 512 parcels into 5 sizes\n")] * 2
+
+
+def test_sharded_clip_grad_norm(outcomes: Outcomes) -> None:
+    wrong, right = outcomes("sharded_clip_grad_norm", "DDP802")
+    assert [(process.code, process.out) for process in wrong] == [(0, "a norm for each process\n")] * 2
+    assert [(process.code, process.out) for process in right] == [(0, "one norm\n")] * 2
+
+
+def test_optimizer_before_shard(outcomes: Outcomes) -> None:
+    wrong, right = outcomes("optimizer_before_shard", "DDP803", fix=False)
+    assert [(process.code, process.out) for process in wrong] == [(0, "learned nothing\n")] * 2
+    assert [(process.code, process.out) for process in right] == [(0, "learned\n")] * 2
+
+
+def test_sharded_forward_bypass(outcomes: Outcomes) -> None:
+    wrong, right = outcomes("sharded_forward_bypass", "DDP804")
+    for process in wrong:
+        assert process.code == 1
+        assert "got mixed torch.Tensor and DTensor" in process.err
+    assert [(process.code, process.out) for process in right] == [(0, "learned\n")] * 2
