@@ -115,6 +115,17 @@ def test_sampler_and_shuffle(repaired: Callable[[str, str], tuple[Path, Path]], 
         assert process.out.endswith(" of 128 right\n")
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_missing_set_epoch(repaired: Callable[[str, str], tuple[Path, Path]], processes: int) -> None:
+    before, after = repaired("missing_set_epoch", "DDP402")
+    for script, orders in ((before, 1 if processes > 1 else 3), (after, 3)):
+        for process in job(script, processes):
+            assert process.code == 0, process.err
+            epochs = [line.partition(": ") for line in process.out.splitlines()]
+            assert [epoch for epoch, _, _ in epochs] == ["epoch 0", "epoch 1", "epoch 2"]
+            assert len({order for _, _, order in epochs}) == orders
+
+
 RETURNS = """\
 import torch
 import torch.distributed as dist

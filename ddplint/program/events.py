@@ -119,10 +119,11 @@ class Event:
     if the same name is something else in another case), ``asked`` (the group is asked for its rank or size, ``name``
     says for which), ``call`` (a function of torch that rules ask for, see
     ``library/calls.py``; ``name`` says which), ``method`` (a method of something that the model does not know:
-    ``name`` says which, the argument ``self`` of what).
+    ``name`` says which, the argument ``self`` of what), ``iterate`` (a loop goes through a DataLoader), ``handed`` (a
+    loader or sampler goes where the model does not follow it).
     ``calls`` are the calls that led here, outermost first, from the entry; ``entry`` counts the entries of a run,
     ``nest`` the function bodies and loops around it, by number, outermost first.
-    ``frames`` are the functions that led here, outermost first; kept for ``init``, ``command`` and ``spawn`` only.
+    ``frames`` are the functions that led here, outermost first; not kept for every kind.
     """
 
     kind: str

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from ddplint.program import conditions, expressions, targets
+from ddplint.program.events import Argument
 from ddplint.program.state import Changes, Loop, assume
 from ddplint.program.values import (
     NONE,
@@ -22,6 +23,7 @@ from ddplint.program.values import (
 if TYPE_CHECKING:
     from ddplint.program.run import Run
 from ddplint.program import statements
+from ddplint.program.library import feeds
 
 # A loop over more known elements than this is executed once, with an unknown element.
 _UNROLL = 32
@@ -29,6 +31,8 @@ _UNROLL = 32
 
 def for_loop(run: Run, node: cst.For) -> bool:
     iterable = run.evaluate(node.iter)
+    if run.feeds and any(feeds.through(run, iterable)):
+        run.record("iterate", node, {"iterable": Argument(iterable, node.iter)})
     if isinstance(iterable, Items) and len(iterable.values) <= _UNROLL:
         return _unrolled(run, node, iterable)
     index = expressions.loop_index(run, node, iterable)
@@ -78,7 +82,9 @@ def while_loop(run: Run, node: cst.While) -> bool:
     run.state.path = assume(before, condition, True)
     left = _body(run, node, None)
     run.state.path = before
-    return left or conditions.truth(condition) is None  # only `break` leaves `while True`
+    # only `break` leaves `while True`; `while steps < 1000` is true at first and false later
+    literal = isinstance(node.test, cst.Integer) or (isinstance(node.test, cst.Name) and node.test.value == "True")
+    return left or not (literal and conditions.truth(condition))
 
 
 def _body(run: Run, node: cst.For | cst.While, iterable: Value | None) -> bool:

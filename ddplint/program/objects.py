@@ -53,6 +53,9 @@ def instantiate(run: Run, cls: Class, arguments: Arguments, node: cst.CSTNode) -
     if isinstance(init, Function):
         run.invoke(init, arguments, node)
         return instance
+    from ddplint.program.library import feeds
+
+    feeds.derived(run, instance, arguments, node)
     declared = declared_fields(run, cls.facts)
     first = arguments.value(None, 0)
     if isinstance(first, Object) and derives_from(run, cls, _MAPPINGS):

@@ -23,7 +23,7 @@ _WORDS = frozenset(
     "device_count DistributedDataParallel FullyShardedDataParallel fully_shard deepspeed device_ids "
     "add_argument parse_args ArgumentParser rank world_size "
     "local_rank node_rank global_rank nnodes num_nodes nproc_per_node master_addr master_port dist_url init_method "
-    "get_rank get_world_size init_device_mesh init_distributed fields asdict ngpus gpus gpu".split()
+    "get_rank get_world_size init_device_mesh init_distributed fields asdict ngpus gpus gpu set_epoch".split()
 )
 
 # What a function must mention to be worth executing although nobody calls it: with unknown arguments only what it
@@ -44,7 +44,7 @@ _EFFECT_BYTES = re.compile("|".join(sorted(_EFFECTS)).encode())
 
 # What the bytes of a module must hold for it to be worth a parse when a followed script imports it.
 _RANKS = re.compile(
-    rb"rank|world_size|torch\.distributed|environ|nnodes|num_nodes|master_addr|MASTER_|argparse|ngpus|local|device_count|parser|add_argument|Namespace|HParams"
+    rb"rank|world_size|torch\.distributed|environ|nnodes|num_nodes|master_addr|MASTER_|argparse|ngpus|local|device_count|parser|add_argument|Namespace|HParams|DistributedSampler|set_epoch"
 )
 
 # A package's __init__.py up to this many bytes is parsed for what it re-exports.

@@ -54,7 +54,7 @@ _STEPS = 30_000
 # Executions of one longer function in one run: later calls with other arguments tell nothing new about ranks.
 _REPEATS = 6
 # Events whose repair may concern every function that led to them.
-_TRACED = frozenset(("init", "command", "spawn"))
+_TRACED = frozenset(("init", "command", "spawn", "iterate"))
 # Functions of at most this many statements are followed whatever they are about: rank arithmetic hides in them.
 _SMALL = 8
 
@@ -86,6 +86,7 @@ class Run:
         self.regions: list[Region] = []  # function bodies being executed, innermost last
         # what `break` and `continue` leave, in the loops of the innermost function
         self.loop_regions: list[Loop] = []
+        self.feeds: dict[int, Event] = {}  # loaders and samplers: by the id of the value, the call that made it
         self.modules: dict[int, Scope] = {}
         self.environ = Object("environ", None)
         self.flags = Object("namespace", None)
@@ -341,6 +342,25 @@ class Run:
 
     # -- calls --------------------------------------------------------------------------------------------------
 
+    def carries(self, arguments: Arguments) -> bool:
+        """Whether a loader or sampler is among the arguments of a call, or one step inside them."""
+        if not self.feeds:
+            return False
+        given = (*arguments.positional, *arguments.keyword.values())
+        return any(self._carries(argument.value) for argument in given)
+
+    def _carries(self, value: Value | None) -> bool:
+        if isinstance(value, Items):
+            return any(self._feeds(inner) for inner in value.values)
+        if isinstance(value, Object) and value.id not in self.feeds:
+            return any(self._feeds(inner) for inner in value.fields.values())
+        return value is not None and self._feeds(value)
+
+    def _feeds(self, value: Value) -> bool:
+        if isinstance(value, Choice):
+            return self._feeds(value.then) or self._feeds(value.other)
+        return value.id in self.feeds
+
     def worth_following(self, facts: FunctionFacts) -> bool:
         """Whether a function can matter for the process group, judged cheaply by the words in it."""
         # what the script's own top level calls is its main function, whatever words are in it
@@ -358,11 +378,14 @@ class Run:
         if facts in self._stack or len(self._stack) >= _DEEPEST_CALL or not self.spend():
             self.mark("opaque", node)
             return Unknown(f"{facts.qualified}() was not followed this deep", origin)
-        follow = self.worth_following(facts) or self._hands_model(function, arguments)
+        carries = self.carries(arguments) or (bool(self.feeds) and self._carries(function.bound))
+        follow = carries or self.worth_following(facts) or self._hands_model(function, arguments)
         if follow and not self._again(facts):
             self.mark("opaque", node)
             follow = False
         if not follow:
+            if carries:
+                self.record("handed", node, name=facts.qualified)
             if len(facts.returns) == 1:
                 handed = binding.parameters(self, function, arguments).get(next(iter(facts.returns)))
                 if handed is not None:
@@ -446,6 +469,12 @@ class Run:
             return self._is_wrapper(value.then) or self._is_wrapper(value.other)
         return value.id in self.wrapped
 
+    def hand_over(self, name: str, arguments: Arguments, node: cst.CSTNode) -> None:
+        """Write down that a loader or sampler is given to something that the model does not follow."""
+        if self.carries(arguments):
+            given = (*arguments.positional, *arguments.keyword.values())
+            self.record("handed", node, {str(place): one for place, one in enumerate(given)}, name=name)
+
     def _again(self, facts: FunctionFacts) -> bool:
         if facts.statements <= _SMALL:
             return True
@@ -491,6 +520,7 @@ class Run:
             self.mark("opaque", node)
         for command in self.commands.get(callee.id, ()):
             self.invoke(command, Arguments(), node)
+        self.hand_over(callee.name if isinstance(callee, Made) else "", arguments, node)
         uses = (callee, *(argument.value for argument in (*arguments.positional, *arguments.keyword.values())))
         return Unknown("what this call returns", self.origin(node), uses=uses)
 

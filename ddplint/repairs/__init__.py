@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ddplint.repairs import device_guards as device_guards
     from ddplint.repairs import environment_names as environment_names
     from ddplint.repairs import environment_values as environment_values
+    from ddplint.repairs import epochs as epochs
     from ddplint.repairs import gather_lists as gather_lists
     from ddplint.repairs import gpu_count as gpu_count
     from ddplint.repairs import gpu_index as gpu_index

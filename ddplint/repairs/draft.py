@@ -205,9 +205,13 @@ class Draft:
                 self.after(Origin(facts.module, start), *code)
                 return
             start = body.body[1]
-        line, indent = self._line_of(Origin(facts.module, start))
-        comments = len(getattr(start, "leading_lines", ()))
-        self._insert_lines(facts.module, line - comments, indent, code)
+        self.at_top(Origin(facts.module, start), *code)
+
+    def at_top(self, origin: Origin, *code: str) -> None:
+        """Insert lines before a statement and the comments above it: at the top of the block that it begins."""
+        line, indent = self._line_of(origin)
+        comments = len(getattr(origin.node, "leading_lines", ()))
+        self._insert_lines(origin.module, line - comments, indent, code)
 
     def _line_of(self, origin: Origin) -> tuple[int, str]:
         piece = origin.module.positions.statement_line(origin.node)

@@ -12,7 +12,7 @@ import libcst as cst
 
 from ddplint.program import expressions, options
 from ddplint.program.events import Argument, Arguments
-from ddplint.program.library import calls, devices, environment, process_group, python, starting, wrapping
+from ddplint.program.library import calls, devices, environment, feeds, process_group, python, starting, wrapping
 from ddplint.program.library.devices import device_index, use_device
 from ddplint.program.library.methods import call_method
 from ddplint.program.library.models import MODELS
@@ -38,7 +38,7 @@ __all__ = [
 
 def call(run: Run, name: str, arguments: Arguments, node: cst.CSTNode) -> Value:
     """The result and effects of a library call."""
-    calls.record(run, name, arguments, node)
+    event = calls.record(run, name, arguments, node)
     model = MODELS.get(name)
     if model is not None:
         return model(run, arguments, node)
@@ -58,7 +58,12 @@ def call(run: Run, name: str, arguments: Arguments, node: cst.CSTNode) -> Value:
     for used in uses:
         if isinstance(used, Object) and used.kind == "parser":
             return used  # it adds options of its own and hands the parser back
-    return Made(name, arguments, run.origin(node))
+    made = Made(name, arguments, run.origin(node))
+    if event is not None and name in feeds.FEEDS:
+        run.feeds[made.id] = event
+    elif run.feeds and not feeds.is_passing(name):
+        run.hand_over(name, arguments, node)
+    return made
 
 
 def knows(name: str) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from ddplint.program.events import Argument, Arguments
+from ddplint.program.events import Argument, Arguments, Event
 from ddplint.program.values import Function, Method, Unknown, Value
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ PARAMETERS: Mapping[str, tuple[str, ...]] = {
     "torch.cuda.device": ("device",),
     "torch.distributed.fsdp.register_fsdp_forward_method": ("module", "method_name"),
     "torch.nn.utils.clip_grad_norm_": ("parameters", "max_norm", "norm_type", "error_if_nonfinite", "foreach"),
+    "torch.utils.data.BatchSampler": ("sampler", "batch_size", "drop_last"),
     "torch.utils.data.DataLoader": ("dataset", "batch_size", "shuffle", "sampler", "batch_sampler"),
     "torch.utils.data.distributed.DistributedSampler": (
         "dataset", "num_replicas", "rank", "shuffle", "seed", "drop_last",
@@ -86,8 +87,10 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "full_tensor": (),
     "optim_state_dict": (),
     "save_checkpoint": (),
+    "set_epoch": ("epoch",),
     "state_dict": (),
     "step": (),
+    "zero_grad": (),
 }
 
 # Methods of wrappers and of models that were wrapped; the names are too common to be written down of anything else.
@@ -113,13 +116,14 @@ MODEL_METHODS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def record(run: Run, name: str, arguments: Arguments, node: cst.CSTNode) -> None:
+def record(run: Run, name: str, arguments: Arguments, node: cst.CSTNode) -> Event | None:
     """Write down a call, if it is one of these."""
     parameters = PARAMETERS.get(name)
     if parameters is None and name.startswith("torch.optim.") and name[12:13].isupper():
         parameters = ("params",)  # every optimizer
-    if parameters is not None:
-        run.record("call", node, _given(parameters, arguments, node), name=name)
+    if parameters is None:
+        return None
+    return run.record("call", node, _given(parameters, arguments, node), name=name)
 
 
 def record_method(run: Run, method: Method, arguments: Arguments, node: cst.CSTNode) -> None:

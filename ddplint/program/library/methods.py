@@ -25,7 +25,7 @@ from ddplint.program.values import (
 
 if TYPE_CHECKING:
     from ddplint.program.run import Run
-from ddplint.program.library import calls, wrapping
+from ddplint.program.library import calls, feeds, wrapping
 from ddplint.program.library.devices import use_device
 from ddplint.program.library.environment import environ_method
 
@@ -51,6 +51,10 @@ def call_method(run: Run, method: Method, arguments: Arguments, node: cst.CSTNod
         return Items((Unknown("an address", origin, type="str"), Unknown("a free port", origin, type="int")), origin)
     if name in ("cuda", "to") and isinstance(owner, (Made, Object)):
         calls.record_move(run, method, arguments, node)
+    if name == "__init__" and isinstance(owner, Object):
+        feeds.derived(run, owner, arguments, node)
+    elif run.feeds:
+        run.hand_over(name, arguments, node)
     if name in ("cuda", "to") and not isinstance(owner, (Object, Const)):
         use_device(run, arguments.get("device", 0), node, name)
         return owner

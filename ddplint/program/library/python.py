@@ -97,7 +97,7 @@ def _same_sequence(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
     value = arguments.value(None, 0)
     if isinstance(value, (Items, Op)):
         return value
-    return Unknown("a sequence", run.origin(node), uses=(value,) if value else ())
+    return Made(_callee(node) or "iter", arguments, run.origin(node))
 
 
 @models("enumerate")
@@ -113,7 +113,7 @@ def _zip(run: Run, arguments: Arguments, node: cst.CSTNode) -> Value:
     rows = [argument.value.values for argument in arguments.positional if isinstance(argument.value, Items)]
     if len(rows) == len(arguments.positional) and rows:
         return Items(tuple(Items(row) for row in zip(*rows, strict=False)), run.origin(node))
-    return Unknown("zipped sequences", run.origin(node))
+    return Made("zip", arguments, run.origin(node))
 
 
 @models("dict", "types.SimpleNamespace", "argparse.Namespace", "easydict.EasyDict", "omegaconf.OmegaConf.create")
