@@ -72,3 +72,9 @@ def test_sharded_forward_bypass(outcomes: Outcomes) -> None:
         assert process.code == 1
         assert "got mixed torch.Tensor and DTensor" in process.err
     assert [(process.code, process.out) for process in right] == [(0, "learned\n")] * 2
+
+
+def test_forward_bypasses_ddp(outcomes: Outcomes) -> None:
+    wrong, right = outcomes("forward_bypasses_ddp", "DDP503", unsafe=True)
+    assert [(process.code, process.out) for process in wrong] == [(0, "a model for each process\n")] * 2
+    assert [(process.code, process.out) for process in right] == [(0, "one model\n")] * 2

@@ -10,6 +10,7 @@ from ddplint.program.bypasses import Asked, Bypass
 from ddplint.program.imports import dotted_name
 from ddplint.program.shards import Clipped, Direct
 from ddplint.program.values import Origin
+from ddplint.program.wrapped import Wrap
 from ddplint.repairs.draft import Draft, NoPlaceError
 
 
@@ -77,3 +78,13 @@ def called(program: Program, found: Direct) -> Fix | None:
     except NoPlaceError:
         return None
     return draft.fix(Applicability.SAFE, "Call the model itself")
+
+
+def unsearched(program: Program, wrap: Wrap) -> Fix | None:
+    """``find_unused_parameters=False``."""
+    draft = Draft(program)
+    try:
+        draft.replace(Origin(wrap.event.module, wrap.event.arguments["find_unused_parameters"].node), "False")
+    except NoPlaceError:
+        return None
+    return draft.fix(Applicability.UNSAFE, "Do not search for unused parameters")
