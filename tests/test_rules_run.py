@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -33,8 +34,8 @@ class Process:
     err: str
 
 
-def job(script: Path, processes: int = 2) -> list[Process]:
-    """Run a script as torchrun would on one machine; the first process is rank 0."""
+def job(script: Path, processes: int = 2, nodes: int = 1) -> list[Process]:
+    """Run a script as torchrun would; the first process is rank 0. The ``nodes`` are all this machine."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -49,7 +50,7 @@ def job(script: Path, processes: int = 2) -> list[Process]:
     started = [
         subprocess.Popen(
             [sys.executable, str(script)],
-            env={**common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            env={**common, "RANK": str(rank), "LOCAL_RANK": str(rank % (processes // nodes))},
             cwd=script.parent,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -124,6 +125,17 @@ def test_missing_set_epoch(repaired: Callable[[str, str], tuple[Path, Path]], pr
             epochs = [line.partition(": ") for line in process.out.splitlines()]
             assert [epoch for epoch, _, _ in epochs] == ["epoch 0", "epoch 1", "epoch 2"]
             assert len({order for _, _, order in epochs}) == orders
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_sampler_rank(repaired: Callable[[str, str], tuple[Path, Path]], nodes: int) -> None:
+    before, after = repaired("sampler_rank", "DDP404")
+    for script in (before, after):
+        ended = job(script, 2, nodes)
+        assert [process.code for process in ended] == [0, 0], ended
+        seen = [int(number) for process in ended for number in re.findall(r"\d", process.out)]
+        assert (sorted(seen) == list(range(8))) == (script is after or nodes == 1)
+        assert len(set(seen)) == (8 if script is after or nodes == 1 else 4)
 
 
 RETURNS = """\

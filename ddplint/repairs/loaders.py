@@ -1,4 +1,4 @@
-"""DataLoaders: ``shuffle`` beside a sampler goes away."""
+"""DataLoaders and samplers: ``shuffle`` beside a sampler goes away, and so does a share that the group knows better."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from ddplint.findings import Applicability, Fix
 from ddplint.program.imports import dotted_name
 from ddplint.program.program import Program
 from ddplint.program.samplers import Shuffled
+from ddplint.program.shares import Shared
 from ddplint.program.values import Origin
 from ddplint.repairs.draft import Draft, NoPlaceError
 
@@ -34,14 +35,35 @@ def unshuffled(program: Program, loader: Shuffled) -> Fix | None:
         elif shuffle.keyword is None:
             draft.replace_text(where, "False")
         else:
-            _remove(draft, program, Origin(module, call), place)
+            _remove(draft, program, Origin(module, call), {place})
     except NoPlaceError:
         return None
     return draft.fix(Applicability.SAFE, "Leave the order to the sampler")
 
 
-def _remove(draft: Draft, program: Program, call: Origin, place: int) -> None:
-    """Write a call without one of its arguments."""
+def asked(program: Program, share: Shared) -> Fix | None:
+    """The arguments go: the sampler then asks the process group, which has been started before."""
+    call, module = share.event.node, share.event.module
+    if not share.after_start or not isinstance(call, cst.Call):
+        return None
+    nodes = [argument.node for argument in share.faults.values()]
+    places = {index for index, arg in enumerate(call.args) if any(arg.value is node for node in nodes)}
+    if len(places) < len(nodes) or any(call.args[place].star for place in places):
+        return None
+    if any(call.args[place].keyword is None for place in places) and any(
+        arg.keyword is None for index, arg in enumerate(call.args) if index > min(places) and index not in places
+    ):
+        return None  # the arguments behind it would move up
+    draft = Draft(program)
+    try:
+        _remove(draft, program, Origin(module, call), places)
+    except NoPlaceError:
+        return None
+    return draft.fix(Applicability.SAFE, "Let the sampler ask the process group")
+
+
+def _remove(draft: Draft, program: Program, call: Origin, places: set[int]) -> None:
+    """Write a call without some of its arguments."""
     assert isinstance(call.node, cst.Call)
     args = call.node.args
     whole = program.span(call)
@@ -54,9 +76,10 @@ def _remove(draft: Draft, program: Program, call: Origin, place: int) -> None:
         return sum(len(one) + 1 for one in lines[:line]) + column - (whole.start.column - 1 if line == 0 else 0)
 
     text = "\n".join(lines)
-    if place + 1 < len(args):
-        cut = text[: offset(args[place], False)] + text[offset(args[place + 1], False) :]
-    else:
-        before = args[place - 1].value if place else call.node.func
-        cut = text[: offset(before, True)] + text[offset(args[place].value, True) :]
-    draft.replace_text(call, cut)
+    last = max((index for index in range(len(args)) if index not in places), default=-1)
+    if last + 1 < len(args):
+        before = args[last].value if last >= 0 else call.node.func
+        text = text[: offset(before, True)] + text[offset(args[-1].value, True) :]
+    for place in sorted((place for place in places if place < last), reverse=True):
+        text = text[: offset(args[place], False)] + text[offset(args[place + 1], False) :]
+    draft.replace_text(call, text)
