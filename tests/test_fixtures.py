@@ -23,7 +23,7 @@ FIXTURES = Path(__file__).parent / "fixtures"
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 # Rules that these scripts were read for by hand. Others may say more about them without being wrong.
-FAMILIES = ("DDP0", "DDP1", "DDP2", "DDP3", "DDP4", "DDP5", "DDP8")
+FAMILIES = ("DDP0", "DDP1", "DDP2", "DDP3", "DDP4", "DDP5", "DDP6", "DDP8")
 
 # What the six caveats of the note that the project grew from became: each is one finding in the seed script.
 CAVEATS = {

@@ -11,14 +11,21 @@ from ddplint.program.events import Argument, Arguments
 from ddplint.program.module import FunctionFacts
 from ddplint.program.state import Table
 from ddplint.program.values import (
+    NONE,
+    Choice,
     Class,
+    Const,
+    External,
     Function,
     Items,
     Method,
     Object,
+    Op,
     Origin,
+    Symbol,
     Unknown,
     Value,
+    choose,
 )
 
 if TYPE_CHECKING:
@@ -101,8 +108,16 @@ def _first_argument(run: Run, facts: FunctionFacts, bound: Value) -> Value:
     return Class(cls, run.load(cls.module), bound.origin)
 
 
+# Decorators of libraries whose function does nothing but on rank 0, whatever package re-exports them: lightning
+# (lightning_utilities/core/rank_zero.py), mmcv (runner/dist_utils.py), mmengine (dist/utils.py).
+_ONLY_FIRST = frozenset(("rank_zero_only", "master_only"))
+
+
 def decorated(run: Run, function: Function) -> Value:
-    """A function as its decorators leave it; those of libraries are taken to keep what it does."""
+    """A function as its decorators leave it; those of libraries are taken to keep what it does.
+
+    What only rank 0 does is a choice: the function there, None (which nobody can follow) elsewhere.
+    """
     value: Value = function
     for decorator in reversed(function.facts.node.decorators):
         written = decorator.decorator
@@ -112,10 +127,45 @@ def decorated(run: Run, function: Function) -> Value:
                 # @app.command() of typer, @cli.command() of a click group: run when `app()` is called
                 run.commands.setdefault(made_by.owner.id, []).append(function)
         changed = run.evaluate(written)
+        if isinstance(changed, External) and changed.name.rpartition(".")[2] in _ONLY_FIRST:
+            rank = Symbol("group_rank", changed.origin)
+            value = choose(Op("eq", (rank, Const(0)), "bool", changed.origin), value, NONE)
         if isinstance(changed, Function):
             result = run.call(changed, Arguments((Argument(value, decorator),)), decorator)
             value = result if isinstance(result, (Function, Unknown)) else value
     return value
+
+
+# Decorators that leave a method what it is, or change who it is bound to, which is asked elsewhere.
+_PLAIN = frozenset(("staticmethod", "classmethod", "property", "cached_property", "abstractmethod", "override"))
+
+
+def decorated_method(run: Run, method: Function) -> Value:
+    """A method as the decorators of its class's author leave it, bound to what it was bound to."""
+    facts = method.facts
+    if all(_decorator_name(one) in _PLAIN for one in facts.node.decorators):
+        return method
+    wrapped = run.methods.get(id(facts.node))
+    if wrapped is None:
+        with run.within(method.scope or run.load(facts.module)):
+            wrapped = decorated(run, Function(facts, method.scope, None, method.origin))
+        run.methods[id(facts.node)] = wrapped
+    return _bound(wrapped, method)
+
+
+def _bound(wrapped: Value, method: Function) -> Value:
+    if isinstance(wrapped, Function):
+        return Function(wrapped.facts, wrapped.scope, method.bound, method.origin)
+    if isinstance(wrapped, Choice):
+        return choose(wrapped.condition, _bound(wrapped.then, method), _bound(wrapped.other, method))
+    return method if isinstance(wrapped, Unknown) else wrapped
+
+
+def _decorator_name(node: cst.Decorator) -> str:
+    written = node.decorator
+    if isinstance(written, cst.Attribute):
+        return written.attr.value
+    return written.value if isinstance(written, cst.Name) else ""
 
 
 def _declared_type(param: cst.Param) -> str | None:

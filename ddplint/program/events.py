@@ -123,6 +123,7 @@ class Event:
     loader or sampler goes where the model does not follow it).
     ``calls`` are the calls that led here, outermost first, from the entry; ``entry`` counts the entries of a run,
     ``nest`` the function bodies and loops around it, by number, outermost first.
+    ``within`` are the context managers of libraries around it, in all functions that led here, outermost first.
     ``frames`` are the functions that led here, outermost first; not kept for every kind.
     """
 
@@ -141,3 +142,4 @@ class Event:
     calls: tuple[Call, ...] = ()
     entry: int = 0
     nest: tuple[int, ...] = ()
+    within: tuple[Value, ...] = ()

@@ -227,6 +227,8 @@ def _object_attribute(run: Run, owner: Object, name: str, origin: Origin) -> Val
         inherited = member(run, owner, owner.cls, name)
         if isinstance(inherited, Function) and _is_property(inherited.facts):
             return run.invoke(inherited, Arguments(), origin.node)
+        if isinstance(inherited, Function) and inherited.facts.node.decorators:
+            return binding.decorated_method(run, inherited)
         if inherited is not None:
             return inherited
     return Method(owner, name, origin)

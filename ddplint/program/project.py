@@ -35,8 +35,17 @@ _ACTS = frozenset(
 
 # Calls that are judged by themselves, wherever they stand: the names of library/calls.py.
 _CALLS = (frozenset(name.rpartition(".")[2] for name in PARAMETERS) | {"full_tensor"}) - frozenset(
-    "DistributedSampler clip_grad_norm_ device gather get_context reduce scatter save set_start_method load".split()
+    "DistributedSampler clip_grad_norm_ device gather get_context reduce scatter save save_file save_model "
+    "set_start_method load".split()
 )
+
+# What is judged where somebody who runs in a job calls it, and by nothing where nobody does.
+_FILES = frozenset(
+    "save load download download_url download_and_extract_archive extract_archive urlretrieve save_file "
+    "save_model".split()
+)
+
+_FOLLOWED = _WORDS | _CALLS | _FILES
 
 # What makes the import of a module more than a definition of names.
 _EFFECTS = frozenset("environ putenv init_process_group spawn start_processes Process".split())
@@ -44,7 +53,7 @@ _EFFECT_BYTES = re.compile("|".join(sorted(_EFFECTS)).encode())
 
 # What the bytes of a module must hold for it to be worth a parse when a followed script imports it.
 _RANKS = re.compile(
-    rb"rank|world_size|torch\.distributed|environ|nnodes|num_nodes|master_addr|MASTER_|argparse|ngpus|local|device_count|parser|add_argument|Namespace|HParams|DistributedSampler|set_epoch"
+    rb"rank|download|torch\.save|world_size|torch\.distributed|environ|nnodes|num_nodes|master_addr|MASTER_|argparse|ngpus|local|device_count|parser|add_argument|Namespace|HParams|DistributedSampler|set_epoch"
 )
 
 # A package's __init__.py up to this many bytes is parsed for what it re-exports.
@@ -126,7 +135,7 @@ class Project:
     def matters(self, facts: FunctionFacts) -> bool:
         """Whether a function, or one it names, may be about ranks, devices or the environment."""
         words = _real_words(facts)
-        return bool(words & (_WORDS | _CALLS)) or bool(words & self._relevant_names(facts.module))
+        return bool(words & _FOLLOWED) or bool(words & self._relevant_names(facts.module))
 
     def acts(self, facts: FunctionFacts) -> bool:
         """Whether a function starts a group or processes, or touches the environment or a device, by itself."""
@@ -138,7 +147,7 @@ class Project:
         known = self._relevant.get(id(module))
         if known is not None:
             return known
-        names = {facts.name for facts in module.functions.values() if facts.words & _WORDS}
+        names = {facts.name for facts in module.functions.values() if facts.words & (_WORDS | _FILES)}
         names |= {facts.cls.name for facts in module.functions.values() if facts.cls and facts.name in names}
         while True:
             more = {facts.name for facts in module.functions.values() if facts.words & names} - names

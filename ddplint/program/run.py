@@ -83,6 +83,8 @@ class Run:
         self.loops: list[Index] = []
         self.wrapped: set[int] = set()  # wrappers, and what they were given, anywhere so far
         self.splits = 0  # choices of models whose sides are being asked one by one
+        self.managers: list[Value] = []  # what `with` has entered, outermost first
+        self.methods: dict[int, Value] = {}  # methods as their decorators leave them, before they are bound
         self.regions: list[Region] = []  # function bodies being executed, innermost last
         # what `break` and `continue` leave, in the loops of the innermost function
         self.loop_regions: list[Loop] = []
@@ -296,6 +298,7 @@ class Run:
         name: str = "",
         environ: Object | None = None,
         context: tuple[Spawn, ...] | None = None,
+        traced: bool = False,
     ) -> Event:
         """Write down that something happened here."""
         event = Event(
@@ -308,11 +311,12 @@ class Run:
             dict(environ.fields) if environ else {},
             name,
             len(self.events),
-            self._snapshot() if kind in _TRACED else (),
+            self._snapshot() if traced or kind in _TRACED else (),
             node is self.statement,
             tuple(self._way),
             self.entries,
             self.nest,
+            tuple(self.managers),
         )
         self.events.append(event)
         return event

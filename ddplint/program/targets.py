@@ -82,7 +82,7 @@ def _unpack(run: Run, target: cst.Tuple | cst.List, value: Value) -> None:
     starred = any(isinstance(element, cst.StarredElement) for element in elements)
     for position, element in enumerate(elements):
         if starred:
-            part: Value = Unknown("an unpacked element", run.origin(element), uses=(value,))
+            part: Value = Unknown("an unpacked element", run.origin(element), uses=(value,), shared=True)
         elif isinstance(value, Items) and len(value.values) == len(elements):
             part = value.values[position]
         elif isinstance(value, Op):
@@ -95,7 +95,7 @@ def _unpack(run: Run, target: cst.Tuple | cst.List, value: Value) -> None:
                 item(run, value.other, key, target),
             )
         else:
-            part = Unknown("an unpacked element", run.origin(element), uses=(value,))
+            part = Unknown("an unpacked element", run.origin(element), uses=(value,), shared=True)
         bind(run, element.value, part)
 
 
@@ -128,7 +128,7 @@ def item(run: Run, owner: Value, key: Value, node: cst.CSTNode) -> Value:
         return choose(owner.condition, item(run, owner.then, key, node), item(run, owner.other, key, node))
     if isinstance(owner, Op) and isinstance(key, Const):
         return arithmetic.operation("item", (owner, key), origin)
-    return Unknown("an element", origin, uses=(owner, key))
+    return Unknown("an element", origin, uses=(owner, key), shared=True)
 
 
 def _is_key(value: object) -> bool:

@@ -11,7 +11,7 @@ symbolic, so that one execution of the script answers for every topology. Each v
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -429,8 +429,8 @@ class Scope:
         self.stars: list[str] = []  # libraries whose names are all imported
 
 
-def walk(value: Value) -> Iterator[Value]:
-    """The value and everything it is computed from, each once."""
+def walk(value: Value, ends: Callable[[Value], bool] | None = None) -> Iterator[Value]:
+    """The value and everything it is computed from, each once; where it ``ends``, not that value nor its parts."""
     seen: set[int] = set()
     stack = [value]
     while stack:
@@ -438,6 +438,8 @@ def walk(value: Value) -> Iterator[Value]:
         if current.id in seen:
             continue
         seen.add(current.id)
+        if ends is not None and ends(current):
+            continue
         yield current
         stack.extend(reversed(current.parts()))
 

@@ -42,7 +42,11 @@ def _from(run: Run, node: cst.With, position: int) -> bool:
             run.invoke(leave, Arguments(open=True), item.item)
         return alive
     _bind(run, item, value)
-    return _from(run, node, position + 1)
+    run.managers.append(value)
+    try:
+        return _from(run, node, position + 1)
+    finally:
+        run.managers.pop()
 
 
 def _bind(run: Run, item: cst.WithItem, value: Value) -> None:

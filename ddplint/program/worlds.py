@@ -7,6 +7,7 @@ as its rank is taken to be the rank. Whether it is, is a question for the rules 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,14 +19,19 @@ from ddplint.program import launchers
 from ddplint.program.events import Event, Spawn
 from ddplint.program.launchers import TORCHRUN, Role
 from ddplint.program.state import Path, steps
-from ddplint.program.topology import UNKNOWN, Infeasible, Process, Question, Scenario, Topology
+from ddplint.program.topology import UNKNOWN, Infeasible, Process, Question, Scenario, Topology, Typed
 from ddplint.program.values import (
     Choice,
+    Const,
     EnvHas,
     EnvVar,
+    External,
     Index,
     Input,
+    Items,
+    Made,
     Method,
+    Object,
     Op,
     Origin,
     Symbol,
@@ -45,6 +51,25 @@ _DEEPEST = 5
 # What differs between the processes of a job that everybody starts with the same command.
 _OWN = frozenset((Role.RANK, Role.LOCAL_RANK, Role.NODE_RANK))
 
+# What may be typed differently for each process or node. A name proves nothing, but it is reason enough for silence.
+_TYPED_EACH = re.compile(
+    r"rank|tmp|scratch|local|node|proc|gpu|dev|host|machine|worker|master|main|^nr$|(^|[^a-z])ids?$", re.I
+)
+
+# Library functions whose result differs between processes only if what they are given does: by name, or what it
+# begins with. Files are taken to lie where all processes see the same.
+_SAME_FOR_SAME = (
+    "os.path.", "os.listdir", "os.makedirs", "os.fspath", "glob.", "pathlib.", "json.", "yaml.", "re.", "math.",
+    "omegaconf.", "torch.load",
+)  # fmt: skip
+_SAME_BUILTINS = frozenset(
+    "len str int float bool list tuple set dict sorted isinstance issubclass hasattr getattr callable any all "
+    "open sum min max round abs zip map filter reversed enumerate range".split()
+)
+
+
+Assumed = tuple[tuple[int, bool], ...]  # conditions by their id
+
 
 @dataclass(slots=True)
 class World(Process):
@@ -57,6 +82,8 @@ class World(Process):
         return f"rank {self.rank} (node {self.node}, local rank {self.local})"
 
     def evaluate(self, value: Value) -> Any:
+        if value.id in self.assumed:
+            return self.assumed[value.id]
         if value.id in self.ranks:
             return self.rank
         if isinstance(value, EnvHas):
@@ -98,7 +125,7 @@ class World(Process):
     def assuming(self, assumed: Mapping[int, bool]) -> World:
         """The same process, where these conditions hold or not."""
         return World(
-            self.scenario, self.topology, self.node, self.local, {}, assumed, self.started, ranks=self.ranks,
+            self.scenario, self.topology, self.node, self.local, self.answers, assumed, self.started, ranks=self.ranks,
         )  # fmt: skip
 
     def _supposing(self, key: object, side: bool) -> World:
@@ -124,6 +151,16 @@ class Reach:
     deciding: tuple[Value, ...] = ()
 
     @property
+    def certainly_all(self) -> bool:
+        """Certainly every process, if the script gets there at all."""
+        return self.first is True and self.leader is True and self.other is True
+
+    @property
+    def several_on_a_node(self) -> bool:
+        """Certainly more than one process of one machine: the first and another."""
+        return self.first is True and self.other is True
+
+    @property
     def only_first(self) -> bool:
         """Certainly no process but rank 0, though perhaps not even that one."""
         return self.leader is False and self.other is False and self.first is not False
@@ -144,9 +181,10 @@ class Worlds:
 
     def __init__(self, program: Program) -> None:
         self._program = program
-        self._made: dict[tuple[int, ...], tuple[World, World, World]] = {}
-        self._known: dict[tuple[int, tuple[int, ...]], tuple[bool | None, ...]] = {}
+        self._made: dict[tuple[object, ...], tuple[World, World, World]] = {}
+        self._known: dict[tuple[object, ...], tuple[bool | None, ...]] = {}
         self._varying: dict[int, bool] = {}
+        self._given: dict[tuple[object, ...], Assumed] = {}
 
     @cached_property
     def _ranks(self) -> frozenset[int]:
@@ -157,40 +195,128 @@ class Worlds:
             for part in _plain(given.value)
         )
 
-    def of(self, context: tuple[Spawn, ...]) -> tuple[World, World, World]:
+    @cached_property
+    def _typed(self) -> Mapping[object, Typed]:
+        """What is typed for each process or node, where the script shows what it means."""
+        found: dict[object, Typed] = {}
+        for run in self._program.runs:
+            for option in run.options:
+                if option.name == "local_rank":
+                    # torch.distributed.launch passes it: torch 2.13, torch/distributed/launch.py
+                    found["input", option.id] = Typed(Role.LOCAL_RANK)
+        for event in self._program.events("init"):
+            given = event.arguments.get("rank")
+            if given is None or not event.context or not isinstance(given.value, Op):
+                continue
+            for spawn in event.context:
+                if spawn.count is not None and isinstance(spawn.count.value, Input):
+                    found["input", spawn.count.value.id] = Typed(Role.LOCAL_WORLD_SIZE)
+            inputs = [part for part in walk(given.value) if isinstance(part, Input) and ("input", part.id) not in found]
+            for part in inputs:
+                answers: dict[object, object] = {**found, ("input", part.id): Typed(Role.NODE_RANK)}
+                three = self._three(event.context, answers, frozenset())
+                if all(world.settle(given.value) == world.rank for world in three):
+                    found["input", part.id] = Typed(Role.NODE_RANK)
+        return found
+
+    def of(self, context: tuple[Spawn, ...], assumed: Assumed = ()) -> tuple[World, World, World]:
         """Rank 0, the first process of another node, and another process, of those that run in ``context``."""
-        key = tuple(id(spawn.node) for spawn in context)
+        key = (*_sites(context), assumed)
         if key not in self._made:
-            scenario = Scenario(None, context) if context else Scenario(TORCHRUN)
-            first, leader, other = (
-                World(scenario, _TOPOLOGY, node, local, {}, {}, _TOPOLOGY.nproc, ranks=self._ranks)
-                for node, local in ((0, 0), (1, 0), (0, 1))
-            )
-            self._made[key] = (first, leader, other)
+            local = bool(context)  # children are told apart by their index, and nothing is passed to them
+            answers = {
+                key: typed for key, typed in self._typed.items() if not (local and typed.role is Role.LOCAL_RANK)
+            }
+            self._made[key] = self._three(context, answers, self._ranks, dict(assumed))
         return self._made[key]
+
+    @staticmethod
+    def _three(
+        context: tuple[Spawn, ...],
+        answers: Mapping[object, object],
+        ranks: frozenset[int],
+        assumed: Mapping[int, bool] | None = None,
+    ) -> tuple[World, World, World]:
+        scenario = Scenario(None, context) if context else Scenario(TORCHRUN)
+        first, leader, other = (
+            World(scenario, _TOPOLOGY, node, local, answers, assumed or {}, _TOPOLOGY.nproc, ranks=ranks)
+            for node, local in ((0, 0), (1, 0), (0, 1))
+        )
+        return first, leader, other
+
+    # -- the job that an event belongs to -----------------------------------------------------------------------
+
+    def starts(self, event: Event) -> list[Event]:
+        """Where the processes that get to an event start their group: none in a script of one process.
+
+        A start that excludes the event (``if args.distributed: start() else: event()``) is not one of them.
+        """
+        held = {condition.id: truth for condition, truth in steps(event.path)}
+        context = _sites(event.context)
+        return [
+            start
+            for start in self._program.events("init")
+            if start.entry == event.entry
+            and _sites(start.context) == context
+            and all(held.get(condition.id, truth) is truth for condition, truth in steps(start.path))
+            and not _is_alone(start)
+        ]
+
+    def _assumed(self, event: Event) -> Assumed:
+        """What must hold for the processes to have started a group at all: ``args.distributed``."""
+        starts = self.starts(event)
+        key = (_sites(event.context), *(id(start.path) for start in starts))
+        found = self._given.get(key)
+        if found is None:
+            found = self._given[key] = self._common(starts)
+        return found
+
+    def _common(self, starts: Iterable[Event]) -> Assumed:
+        common: set[tuple[int, bool]] | None = None
+        for start in starts:
+            own: set[tuple[int, bool]] = set()
+            for condition, truth in steps(start.path):
+                if all(held is None for held in self.holds(condition, start.context)):
+                    own.add((condition.id, truth))
+                    own.update(_opposite(condition, truth))
+            common = own if common is None else common & own
+        return tuple(sorted(common or ()))
 
     def is_parent(self, event: Event) -> bool:
         """Whether an event happens in the process that spawns the others, or where nobody starts several at all."""
         return not event.context and any(spawn.kind == "spawn" for spawn in self._program.events("spawn"))
 
-    def holds(self, condition: Value, context: tuple[Spawn, ...]) -> tuple[bool | None, ...]:
+    def holds(self, condition: Value, context: tuple[Spawn, ...], assumed: Assumed = ()) -> tuple[bool | None, ...]:
         """Whether a condition holds in each of the three; None where that is not known."""
-        key = (condition.id, tuple(id(spawn.node) for spawn in context))
+        key = (condition.id, _sites(context), assumed)
         found = self._known.get(key)
         if found is None:
-            found = self._known[key] = tuple(world.holds(condition) for world in self.of(context))
+            found = self._known[key] = tuple(world.holds(condition) for world in self.of(context, assumed))
         return found
 
     def reach(self, event: Event) -> Reach:
-        """Which processes get to an event."""
-        return self.along(event.path, event.context)
+        """Which processes get to an event, in a run that starts a process group if the script can."""
+        return self.along(event.path, event.context, self._assumed(event))
 
-    def along(self, path: Path | None, context: tuple[Spawn, ...]) -> Reach:
+    def settled(self, value: Value, event: Event) -> tuple[Any, Any, Any]:
+        """What a value is in each of the three at an event; UNKNOWN where that is not known."""
+        first, leader, other = (world.settle(value) for world in self.of(event.context, self._assumed(event)))
+        return first, leader, other
+
+    def computed(self, value: Value, context: tuple[Spawn, ...]) -> tuple[Any, Any, Any]:
+        """What a value is in each of the three by how it is computed, also where the group takes it for the rank."""
+        key = ("computed", *_sites(context))
+        if key not in self._made:
+            self._made[key] = self._three(context, self.of(context)[0].answers, frozenset())
+        first, leader, other = (world.settle(value) for world in self._made[key])
+        return first, leader, other
+
+    def along(self, path: Path | None, context: tuple[Spawn, ...], assumed: Assumed = ()) -> Reach:
         """Which processes meet all conditions of a path."""
         reached: list[bool | None] = [True, True, True]
         deciding: list[Value] = []
         for condition, truth in steps(path):
-            held = self.holds(condition, context)
+            held = self.holds(condition, context, assumed)
             if len(set(held)) > 1:
                 deciding.append(condition)
             for place, one in enumerate(held):
@@ -210,8 +336,20 @@ class Worlds:
         """
         found = self._varying.get(value.id)
         if found is None:
-            found = self._varying[value.id] = any(self._own(part) for part in walk(value))
+            found = self._varying[value.id] = any(self._own(part) for part in walk(value, _is_about_kind))
         return found
+
+    def may_vary_on_a_machine(self, value: Value) -> bool:
+        """Whether a value may differ between the processes of one machine: not what counts or names the machines."""
+        return any(self._own(part) and not self._of_the_node(part) for part in walk(value, _is_about_kind))
+
+    def _of_the_node(self, value: Value) -> bool:
+        if isinstance(value, EnvVar):
+            return launchers.meaning(value.name) is Role.NODE_RANK
+        if isinstance(value, Symbol):
+            return value.name == "hostname"
+        typed = self._typed.get(("input", value.id)) if isinstance(value, Input) else None
+        return typed is not None and typed.role is not Role.LOCAL_RANK
 
     @cached_property
     def _indices(self) -> frozenset[int]:
@@ -221,12 +359,32 @@ class Worlds:
     def _own(self, value: Value) -> bool:
         if isinstance(value, EnvVar):
             role = launchers.meaning(value.name)
-            return role in _OWN or role is None
+            return role in _OWN or (role is None and _TYPED_EACH.search(value.name) is not None)
         if isinstance(value, Symbol):
             return value.name in ("group_rank", "hostname")
+        if isinstance(value, Input):
+            return _TYPED_EACH.search(value.name) is not None
         if isinstance(value, Index):
             return value.id in self._indices or value.site.__class__ is cst.Call
-        return isinstance(value, Method) or (isinstance(value, Unknown) and not value.shared)
+        if isinstance(value, Method):
+            # what a class inherits from a library: `self.is_world_process_zero`
+            return isinstance(value.owner, Object) and value.owner.kind == "instance"
+        if isinstance(value, Made):
+            return not (value.name.startswith(_SAME_FOR_SAME) or value.name in _SAME_BUILTINS)
+        return isinstance(value, Unknown) and not value.shared
+
+
+def _is_about_kind(value: Value) -> bool:
+    """Whether a value tells only what kind of model another is: `isinstance(model, DataParallel)`."""
+    if not isinstance(value, Made) or value.name not in ("isinstance", "hasattr"):
+        return False
+    kind = value.arguments.value(None, 1)
+    kinds = kind.values if isinstance(kind, Items) else (kind,)
+    return all(
+        (isinstance(one, External) and one.name.startswith("torch."))
+        or (isinstance(one, Const) and one.value in ("module", "_orig_mod"))
+        for one in kinds
+    )
 
 
 def _plain(value: Value) -> Iterable[Value]:
@@ -240,13 +398,30 @@ def _plain(value: Value) -> Iterable[Value]:
     else:
         parts = list(walk(value))
         own = any(isinstance(part, (Input, Index, Unknown)) for part in parts)
-        if own and not any(_told(part) for part in parts):
+        indexed = any(isinstance(part, Index) for part in parts)
+        if own and (indexed or not any(_told(part) for part in parts)):
             yield value
 
 
 def _told(value: Value) -> bool:
     """Whether a launcher or torch says what a value is."""
     return isinstance(value, EnvVar) or (isinstance(value, Symbol) and value.name == "group_rank")
+
+
+def _is_alone(start: Event) -> bool:
+    """Whether a group has one process only, by what is written: a script that is run without a launcher."""
+    size = start.arguments.get("world_size")
+    return size is not None and isinstance(size.value, Const) and size.value.value == 1
+
+
+def _opposite(condition: Value, truth: bool) -> Iterable[tuple[int, bool]]:
+    """``a == b`` where ``a != b`` does not hold, and the other way round."""
+    if isinstance(condition, Op) and condition.name in ("eq", "ne"):
+        yield Op("ne" if condition.name == "eq" else "eq", condition.args, "bool", None).id, not truth
+
+
+def _sites(context: tuple[Spawn, ...]) -> tuple[int, ...]:
+    return tuple(id(spawn.node) for spawn in context)
 
 
 def origins(values: Iterable[Value]) -> list[Origin]:

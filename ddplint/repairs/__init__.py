@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from ddplint.repairs import gpu_index as gpu_index
     from ddplint.repairs import launcher_options as launcher_options
     from ddplint.repairs import loaders as loaders
+    from ddplint.repairs import rank_guards as rank_guards
     from ddplint.repairs import slurm as slurm
     from ddplint.repairs import topology as topology
+    from ddplint.repairs import turns as turns
     from ddplint.repairs import workers as workers
     from ddplint.repairs import wrappers as wrappers
 

@@ -213,6 +213,24 @@ class Draft:
         comments = len(getattr(origin.node, "leading_lines", ()))
         self._insert_lines(origin.module, line - comments, indent, code)
 
+    def guard(self, origin: Origin, condition: str) -> None:
+        """Put the (simple) statement that holds a node below ``if condition:``."""
+        line, indent = self._line_of(origin)
+        piece = origin.module.positions.statement_line(origin.node)
+        assert piece is not None
+        layout = self.layout(origin.module)
+        if not isinstance(piece.root, cst.SimpleStatementLine) or len(piece.root.body) > 1:
+            raise NoPlaceError("only a statement of its own can be guarded")
+        end = origin.module.positions.span(piece.root).end.line
+        rest = layout.lines[line:end]
+        if any('"""' in one or "'''" in one or one.endswith("\\") for one in (layout.lines[line - 1], *rest)):
+            raise NoPlaceError("the text of a string would be moved")
+        head = f"if {layout.requoted(condition)}:\n{indent}{layout.indent}"
+        self._insert(origin.module, Position(line, len(indent) + 1), head)
+        for number, one in enumerate(rest, start=line + 1):
+            if one.strip():
+                self._insert(origin.module, Position(number, 1), layout.indent)
+
     def _line_of(self, origin: Origin) -> tuple[int, str]:
         piece = origin.module.positions.statement_line(origin.node)
         if piece is None or piece.elif_ or isinstance(piece.root, (cst.Else, cst.Finally, cst.ExceptHandler)):

@@ -89,3 +89,67 @@ if __name__ == "__main__":
     assert reach(text) == [True, True, False]
     assert reach(text, "torch.distributed.broadcast") == [True, True, False]
     assert reach(text, "torch.distributed.all_reduce") == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    "decorator",
+    ["def first_only(function):\n    def inner(*args, **kwargs):\n        if dist.get_rank() == 0:\n"
+     "            return function(*args, **kwargs)\n    return inner",
+     "from lightning_utilities.core.rank_zero import rank_zero_only as first_only",
+     "from mmengine.dist import master_only\nfirst_only = master_only"],
+)  # fmt: skip
+def test_decorators(decorator: str) -> None:
+    method = "class T:\n    @first_only\n    def save(self):\n        dist.barrier()\nT().save()"
+    function = "@first_only\ndef save():\n    dist.barrier()\nsave()"
+    for body in (method, function):
+        assert reach(_TORCHRUN.format(body=f"{decorator}\n{body}")) == [True, False, False]
+
+
+def test_a_start_tells_what_held() -> None:
+    text = """
+import argparse
+import torch.distributed as dist
+parser = argparse.ArgumentParser()
+parser.add_argument("--local_rank", type=int, default=-1)
+parser.add_argument("--distributed", action="store_true")
+args = parser.parse_args()
+if args.distributed:
+    dist.init_process_group("nccl")
+if not args.distributed or dist.get_rank() == 0:
+    dist.barrier()
+if args.local_rank in (-1, 0):
+    dist.destroy_process_group()
+"""
+    assert reach(text) == [True, False, False]
+    assert reach(text, "torch.distributed.destroy_process_group") == [True, True, False]
+
+
+def test_a_node_number_that_is_typed() -> None:
+    text = """
+import argparse
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+def worker(gpu, args):
+    dist.init_process_group("nccl", rank=args.nr * args.gpus + gpu, world_size=args.gpus * args.nodes)
+    if args.nr == 0:
+        dist.barrier()
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--nr", type=int, default=0)
+    parser.add_argument("--gpus", type=int, default=1)
+    parser.add_argument("--nodes", type=int, default=1)
+    args = parser.parse_args()
+    args.gpus = 2
+    mp.spawn(worker, args=(args,), nprocs=args.gpus)
+"""
+    assert reach(text) == [True, False, True]
+
+
+def test_what_a_library_class_says_of_itself_is_not_known() -> None:
+    body = (
+        "from lib import Base\nclass T(Base):\n    def save(self):\n        if self.is_first:\n"
+        "            dist.barrier()\nT().save()"
+    )
+    assert reach(_TORCHRUN.format(body=body)) == [None, None, None]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from ddplint.program.events import Argument, Arguments, Event
+from ddplint.program.library import fetching
 from ddplint.program.values import Function, Method, Unknown, Value
 
 if TYPE_CHECKING:
@@ -73,11 +74,18 @@ PARAMETERS: Mapping[str, tuple[str, ...]] = {
     "torch.distributed.fsdp.register_fsdp_forward_method": ("module", "method_name"),
     "torch.nn.utils.clip_grad_norm_": ("parameters", "max_norm", "norm_type", "error_if_nonfinite", "foreach"),
     "torch.utils.data.BatchSampler": ("sampler", "batch_size", "drop_last"),
+    "torch.load": ("f", "map_location", "pickle_module", "weights_only", "mmap"),
+    "torch.save": ("obj", "f"),
+    "safetensors.torch.save_file": ("tensors", "filename", "metadata"),
+    "safetensors.torch.save_model": ("model", "filename", "metadata"),
     "torch.utils.data.DataLoader": ("dataset", "batch_size", "shuffle", "sampler", "batch_sampler"),
     "torch.utils.data.distributed.DistributedSampler": (
         "dataset", "num_replicas", "rank", "shuffle", "seed", "drop_last",
     ),
 }  # fmt: skip
+
+# Their repair asks for the names that a rank has there.
+_TRACED = frozenset(("torch.save", "safetensors.torch.save_file", "safetensors.torch.save_model"))
 
 
 # Methods of things that libraries made, or that the model does not know, by name alone: who asks for one looks at
@@ -122,8 +130,11 @@ def record(run: Run, name: str, arguments: Arguments, node: cst.CSTNode) -> Even
     if parameters is None and name.startswith("torch.optim.") and name[12:13].isupper():
         parameters = ("params",)  # every optimizer
     if parameters is None:
+        parameters = fetching.parameters(name)
+    if parameters is None:
         return None
-    return run.record("call", node, _given(parameters, arguments, node), name=name)
+    traced = name in _TRACED or fetching.parameters(name) is not None
+    return run.record("call", node, _given(parameters, arguments, node), name=name, traced=traced)
 
 
 def record_method(run: Run, method: Method, arguments: Arguments, node: cst.CSTNode) -> None:
@@ -168,7 +179,8 @@ def _owner(node: cst.CSTNode) -> cst.CSTNode:
 
 
 def _given(parameters: tuple[str, ...], arguments: Arguments, node: cst.CSTNode) -> dict[str, Argument]:
-    given = {
+    given = dict(arguments.keyword)
+    given |= {
         parameter: argument
         for place, parameter in enumerate(parameters)
         if (argument := arguments.get(parameter, place)) is not None

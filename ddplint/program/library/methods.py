@@ -70,7 +70,8 @@ def call_method(run: Run, method: Method, arguments: Arguments, node: cst.CSTNod
     if isinstance(owner, Class) and name == "parse_args":
         return options.filled_instance(run, owner.facts, origin)
     uses = (owner, *(argument.value for argument in (*arguments.positional, *arguments.keyword.values())))
-    return Unknown(f"what .{name}() returns", origin, uses=uses)
+    # what belongs to an object of the project may remember anything; the rest gives the same for the same
+    return Unknown(f"what .{name}() returns", origin, uses=uses, shared=not isinstance(owner, Object))
 
 
 def _object_method(run: Run, owner: Object, name: str, arguments: Arguments, node: cst.CSTNode) -> Value | None:
