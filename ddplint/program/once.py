@@ -11,7 +11,7 @@ from ddplint.program import guarding
 from ddplint.program.events import Event
 from ddplint.program.guarding import Way
 from ddplint.program.topology import OTHER, UNKNOWN
-from ddplint.program.values import Const, Origin, Value, walk
+from ddplint.program.values import Const, Op, Origin, Value, walk
 
 if TYPE_CHECKING:
     from ddplint.program.program import Program
@@ -59,15 +59,36 @@ def saves_by_leaders(program: Program) -> Iterator[Mistake]:
     found: dict[int, Mistake] = {}
     for ways in _saves(program):
         for way in ways:
-            if not (way.reach.only_leaders and way.reach.leader is True and program.evidence.multi_node):
+            if not (way.reach.only_leaders and way.reach.leader is True and _is_for_several(program, way)):
                 continue
             where = target(way.event)
             first, leader, _ = program.worlds.settled(where, way.event)
             if program.worlds.may_vary(where) or not _is_same(first, leader) or _is_of_the_machine(where):
                 continue
-            place = way.reach.deciding[-1].origin or way.origin
+            place = _test(program, way) or way.origin
             found.setdefault(id(place.node), Mistake(place, [])).ways.append(way)
     yield from found.values()
+
+
+def _test(program: Program, way: Way) -> Origin | None:
+    """The last comparison on the way that tells the processes apart."""
+    for part in walk(way.reach.deciding[-1]):
+        compares = isinstance(part, Op) and part.name in ("eq", "ne", "lt", "le", "gt", "ge")
+        if compares and part.origin is not None and len(set(program.worlds.settled(part, way.event))) > 1:
+            return part.origin
+    return way.reach.deciding[-1].origin
+
+
+def _is_for_several(program: Program, way: Way) -> bool:
+    """Whether the script is meant for several machines: the project says so, or ranks are counted over them."""
+    if program.evidence.multi_node:
+        return True
+    ranks = [start.arguments.get("rank") for start in program.worlds.starts(way.event) if start.context]
+    return any(
+        isinstance(part, Op) and part.name == "mul"
+        for rank in ranks
+        for part in (walk(rank.value) if rank is not None else ())
+    )
 
 
 def _mistakes(program: Program, wrong: Callable[[Way], bool]) -> Iterator[Mistake]:

@@ -86,6 +86,9 @@ class World(Process):
             return self.assumed[value.id]
         if value.id in self.ranks:
             return self.rank
+        counts = [spawn.count.value.id for spawn in self.scenario.spawns[-1:] if spawn.count is not None]
+        if value.id in counts and not isinstance(value, Const):
+            return self.started  # as many processes on a node as the script starts there
         if isinstance(value, EnvHas):
             # Which launcher it is. What only torchrun sets is what scripts look for first.
             return True if not self.scenario.spawns and value.name in TORCHRUN.variables else UNKNOWN
