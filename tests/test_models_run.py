@@ -84,3 +84,9 @@ def test_no_sync_misuse(outcomes: Outcomes) -> None:
     wrong, right = outcomes("no_sync_misuse", "DDP507", fix=False)
     assert [(process.code, process.out) for process in wrong] == [(0, "a model for each process\n")] * 2
     assert [(process.code, process.out) for process in right] == [(0, "one model\n")] * 2
+
+
+def test_wrap_before_device(outcomes: Outcomes) -> None:
+    wrong, right = outcomes("wrap_before_device", "DDP501", fix=False)
+    assert [(process.code, process.out) for process in wrong] == [(0, "a model for each process\n")] * 2
+    assert [(process.code, process.out) for process in right] == [(0, "one model\n")] * 2

@@ -104,6 +104,7 @@ METHODS: Mapping[str, tuple[str, ...]] = {
 # Methods of wrappers and of models that were wrapped; the names are too common to be written down of anything else.
 MODEL_METHODS: Mapping[str, tuple[str, ...]] = {
     "add_module": ("name", "module"),
+    "bfloat16": (),
     "clip_grad_norm_": ("max_norm", "norm_type"),
     "cpu": (),
     "cuda": ("device",),
@@ -122,6 +123,10 @@ MODEL_METHODS: Mapping[str, tuple[str, ...]] = {
     "to": ("device", "dtype"),
     "train": ("mode",),
 }
+
+
+# Written down of anything that a library or a class of the project made: it may be wrapped later.
+MOVES = frozenset(("bfloat16", "cuda", "double", "half", "to"))
 
 
 def record(run: Run, name: str, arguments: Arguments, node: cst.CSTNode) -> Event | None:

@@ -49,7 +49,7 @@ def call_method(run: Run, method: Method, arguments: Arguments, node: cst.CSTNod
     if name == "getsockname":
         # an address and a port: socket(7); the port is an int
         return Items((Unknown("an address", origin, type="str"), Unknown("a free port", origin, type="int")), origin)
-    if name in ("cuda", "to") and isinstance(owner, (Made, Object)):
+    if name in calls.MOVES and isinstance(owner, (Made, Object)):
         calls.record_move(run, method, arguments, node)
     if name == "__init__" and isinstance(owner, Object):
         feeds.derived(run, owner, arguments, node)
