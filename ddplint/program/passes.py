@@ -36,14 +36,14 @@ def departures(trace: Trace) -> Iterator[Divergence]:
     for mark in trace.marks:
         if mark.kind not in _LEAVES or mark.path is None:
             continue
-        for loop in _left(trace, mark):
+        for loop in left(trace, mark):
             found = _departure(trace, mark, loop)
             if found is not None:
                 yield found
                 break
 
 
-def _left(trace: Trace, mark: Mark) -> Sequence[int]:
+def left(trace: Trace, mark: Mark) -> Sequence[int]:
     """The loops that a statement leaves, innermost first."""
     found = []
     for number in reversed(mark.nest):
