@@ -33,7 +33,7 @@ class MissingSetEpoch(Rule):
             yield program.finding(
                 self,
                 Origin(loop.module, feeding.header(loop)),
-                "training sees the same order in every epoch: nothing in this loop tells the DistributedSampler which "
+                "Training sees the same order in every epoch: nothing in this loop tells the DistributedSampler which "
                 "epoch it is",
                 help="call its set_epoch(epoch) at the start of every epoch, before the loop over the data",
                 notes=[program.note("the sampler is made in", Origin(sampler.module, sampler.node))],

@@ -79,6 +79,8 @@ PARAMETERS: Mapping[str, tuple[str, ...]] = {
     "safetensors.torch.save_file": ("tensors", "filename", "metadata"),
     "safetensors.torch.save_model": ("model", "filename", "metadata"),
     "torch.utils.data.DataLoader": ("dataset", "batch_size", "shuffle", "sampler", "batch_sampler"),
+    "torch.manual_seed": ("seed",),
+    "torch.utils.data.random_split": ("dataset", "lengths", "generator"),
     "torch.utils.data.distributed.DistributedSampler": (
         "dataset", "num_replicas", "rank", "shuffle", "seed", "drop_last",
     ),
