@@ -22,7 +22,7 @@ from ddplint.settings import Settings
 FIXTURES = Path(__file__).parent / "fixtures"
 
 pytestmark = pytest.mark.torch
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 
 
 @dataclass(frozen=True)
@@ -260,3 +260,22 @@ def test_the_root_needs_a_list(tmp_path: Path, call: str) -> None:
     first, _ = job(script)
     assert first.code == 1
     assert "ValueError" in first.err
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_backend_mismatch(repaired: Callable[..., tuple[Path, Path]]) -> None:
+    before, after = repaired("backend_mismatch", "DDP203")
+    for process in job(before):
+        assert process.code == 1
+        assert "nccl" in process.err.lower()
+    right = job(after)
+    assert [process.code for process in right] == [0, 0], right[0].err
+    assert right[0].out == "mean colour: [0.5, 0.5, 0.5]\n"
+
+
+def test_unwaited_async(repaired: Callable[..., tuple[Path, Path]]) -> None:
+    _, after = repaired("unwaited_async", "DDP304", unsafe=True)
+    # What is read too early may be right by chance: only the repaired script is sure of the same number everywhere.
+    right = job(after)
+    assert [process.code for process in right] == [0, 0], right[0].err
+    assert right[0].out == right[1].out != ""

@@ -113,14 +113,14 @@ class Event:
     """Something that happened at one place: which arguments, on which path, in which kind of process.
 
     ``kind`` is one of ``init`` (``init_process_group``), ``spawn``, ``command`` (a child started with an environment
-    of its own), ``device`` (a GPU chosen by index), ``store`` (a write to ``os.environ``), ``wrap`` (DDP and its
-    like), ``managed`` (a framework starts the process group), ``rpc`` (torch's RPC), ``mixed`` (an environment string
-    used as a number), ``attribute`` (one that is read of a wrapped model: of the wrapper ``self``; with ``sometimes``
-    if the same name is something else in another case), ``asked`` (the group is asked for its rank or size, ``name``
-    says for which), ``call`` (a function of torch that rules ask for, see
-    ``library/calls.py``; ``name`` says which), ``method`` (a method of something that the model does not know:
-    ``name`` says which, the argument ``self`` of what), ``iterate`` (a loop goes through a DataLoader), ``handed`` (a
-    loader or sampler goes where the model does not follow it).
+    of its own), ``device`` (a GPU chosen by index), ``placed`` (something put on a device, whichever), ``store`` (a
+    write to ``os.environ``), ``wrap`` (DDP and its like), ``managed`` (a framework starts the process group), ``rpc``
+    (torch's RPC), ``mixed`` (an environment string used as a number), ``attribute`` (one that is read of a wrapped
+    model: of the wrapper ``self``; with ``sometimes`` if the same name is something else in another case), ``asked``
+    (the group is asked for its rank or size, ``name`` says for which), ``call`` (a function of torch that rules ask
+    for, see ``library/calls.py``; ``name`` says which), ``method`` (a method of something that the model does not
+    know: ``name`` says which, the argument ``self`` of what), ``iterate`` (a loop goes through a DataLoader),
+    ``handed`` (a loader or sampler goes where the model does not follow it).
     ``calls`` are the calls that led here, outermost first, from the entry; ``entry`` counts the entries of a run,
     ``nest`` the function bodies and loops around it, by number, outermost first.
     ``within`` are the context managers of libraries around it, in all functions that led here, outermost first.

@@ -28,14 +28,14 @@ def unguarded(program: Program) -> Iterator[tuple[Event, Origin]]:
     if program.path.endswith(".ipynb"):
         return  # a worker cannot import it at all
     module = program.module
-    events = [event for event in program.entry_run.events if _starts(event) and not event.context]
-    places = [(event, _outermost(event)) for event in events if _start_method(program, event) in _IMPORTS]
+    events = [event for event in program.entry_run.events if starts(event) and not event.context]
+    places = [(event, _outermost(event)) for event in events if start_method(program, event) in _IMPORTS]
     places = [(event, place) for event, place in places if place.module is module]
     if not places:
         return
     run = program.project.new_run(module, started=False)
     run.load(module)
-    again = {id(event.node): event for event in run.events if _starts(event)}
+    again = {id(event.node): event for event in run.events if starts(event)}
     seen: set[int] = set()
     for event, place in places:
         other = again.get(id(event.node))
@@ -45,7 +45,8 @@ def unguarded(program: Program) -> Iterator[tuple[Event, Origin]]:
         yield event, place
 
 
-def _starts(event: Event) -> bool:
+def starts(event: Event) -> bool:
+    """Whether a call starts workers, or makes a process that is started later."""
     return event.kind == "call" and (event.name in _SPAWNS or event.name in _PROCESSES)
 
 
@@ -57,8 +58,8 @@ def _is_unknown(condition: object) -> bool:
     return isinstance(condition, (Const, Op, Unknown)) and any(isinstance(part, Unknown) for part in walk(condition))
 
 
-def _start_method(program: Program, event: Event) -> str | None:
-    """``spawn``, ``fork`` or ``forkserver``; None where it is not known."""
+def start_method(program: Program, event: Event) -> str | None:
+    """How a call starts its workers: ``spawn``, ``fork`` or ``forkserver``; None where it is not known."""
     if event.name in _SPAWNS:
         given = event.arguments.get("start_method")
         return "spawn" if given is None and "open" not in event.arguments else _text(given)
@@ -70,6 +71,12 @@ def _start_method(program: Program, event: Event) -> str | None:
     if not chosen:
         return None  # fork on Linux before Python 3.14, forkserver from then on
     return chosen[0] if len(set(chosen)) == 1 else None
+
+
+def chooses(program: Program) -> bool:
+    """Whether the script chooses a start method anywhere, in a way that may not be known."""
+    words = ("set_start_method", "get_context", "forkserver")
+    return any(module.words & set(words) for module in program.modules)
 
 
 def _text(argument: Argument | None) -> str | None:
@@ -100,7 +107,7 @@ def misfits(program: Program) -> Iterator[Misfit]:
     """Calls that start workers with a function and arguments that do not fit, each once."""
     seen: set[int] = set()
     for event in program.events("call"):
-        if _starts(event) and "open" not in event.arguments and id(event.node) not in seen:
+        if starts(event) and "open" not in event.arguments and id(event.node) not in seen:
             found = _misfit(program, event)
             if found is not None:
                 seen.add(id(event.node))
@@ -116,7 +123,7 @@ def _misfit(program: Program, event: Event) -> Misfit | None:
         return Misfit(event, "called", target)
     function = target.value if isinstance(target.value, Function) else None
     nested = function is not None and function.facts.outer is not None and function.bound is None
-    if (nested or isinstance(target.node, cst.Lambda)) and _start_method(program, event) in _IMPORTS:
+    if (nested or isinstance(target.node, cst.Lambda)) and start_method(program, event) in _IMPORTS:
         return Misfit(event, "local", target, function)
     signature = _signature(function) if function is not None else None
     if args is not None and _is_single(args):

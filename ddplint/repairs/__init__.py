@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ddplint.repairs import address_stores as address_stores
     from ddplint.repairs import addresses as addresses
+    from ddplint.repairs import backend_choice as backend_choice
     from ddplint.repairs import collectives as collectives
     from ddplint.repairs import counts as counts
     from ddplint.repairs import device_guards as device_guards
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from ddplint.repairs import environment_values as environment_values
     from ddplint.repairs import epochs as epochs
     from ddplint.repairs import gather_lists as gather_lists
+    from ddplint.repairs import gathered as gathered
+    from ddplint.repairs import gpu_choice as gpu_choice
     from ddplint.repairs import gpu_count as gpu_count
     from ddplint.repairs import gpu_index as gpu_index
     from ddplint.repairs import launcher_options as launcher_options
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from ddplint.repairs import topology as topology
     from ddplint.repairs import turns as turns
     from ddplint.repairs import workers as workers
+    from ddplint.repairs import works as works
     from ddplint.repairs import wrappers as wrappers
 
 

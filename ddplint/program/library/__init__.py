@@ -13,7 +13,7 @@ import libcst as cst
 from ddplint.program import expressions, options
 from ddplint.program.events import Argument, Arguments
 from ddplint.program.library import calls, devices, environment, feeds, process_group, python, starting, wrapping
-from ddplint.program.library.devices import device_index, use_device
+from ddplint.program.library.devices import device_index, place, use_device
 from ddplint.program.library.methods import call_method
 from ddplint.program.library.models import MODELS
 from ddplint.program.values import Class, Const, Function, Input, Made, Object, OptionSpec, Unknown, Value
@@ -51,7 +51,10 @@ def call(run: Run, name: str, arguments: Arguments, node: cst.CSTNode) -> Value:
     if name in _MANAGERS or name.startswith(_MANAGING):
         run.record("managed", node, name=name)
     if name.startswith("torch."):
-        use_device(run, arguments.get("device"), node, "device")
+        device = arguments.get("device")
+        if device is not None:
+            place(run, device, node, "device")
+            use_device(run, device, node, "device")
     if arguments.keyword and name.endswith(_RECORDS):
         return _record(run, name, arguments, node)
     uses = tuple(argument.value for argument in (*arguments.positional, *arguments.keyword.values()))

@@ -40,6 +40,8 @@ PARAMETERS: Mapping[str, tuple[str, ...]] = {
     "torch.distributed.broadcast_object_list": ("object_list", "src", "group", "device", "group_src"),
     "torch.distributed.destroy_process_group": ("group",),
     "torch.distributed.gather_object": ("obj", "object_gather_list", "dst", "group", "group_dst"),
+    "torch.distributed.irecv": ("tensor", "src", "group", "tag", "group_src"),
+    "torch.distributed.isend": ("tensor", "dst", "group", "tag", "group_dst"),
     "torch.distributed.monitored_barrier": ("group", "timeout", "wait_all_ranks"),
     "torch.distributed.new_group": (
         "ranks", "timeout", "backend", "pg_options", "use_local_synchronization", "group_desc", "device_id",

@@ -87,6 +87,11 @@ def device_index(value: Value) -> Value | None:
     return value if isinstance(value, (Op, Index, Input, Symbol)) and value.type in ("int", None) else None
 
 
+def place(run: Run, argument: Argument | None, node: cst.CSTNode, name: str) -> None:
+    """Write down that something goes to a device: ``.cuda()``, ``.to(device)``, ``torch.zeros(n, device=device)``."""
+    run.record("placed", node, {"device": argument} if argument is not None else {}, name=name)
+
+
 def use_device(run: Run, argument: Argument | None, node: cst.CSTNode, name: str) -> None:
     if argument is None or isinstance(argument.value, Device):
         return  # a device object was already seen when it was made

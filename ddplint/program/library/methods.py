@@ -26,7 +26,7 @@ from ddplint.program.values import (
 if TYPE_CHECKING:
     from ddplint.program.run import Run
 from ddplint.program.library import calls, feeds, wrapping
-from ddplint.program.library.devices import use_device
+from ddplint.program.library.devices import place, use_device
 from ddplint.program.library.environment import environ_method
 
 
@@ -49,6 +49,8 @@ def call_method(run: Run, method: Method, arguments: Arguments, node: cst.CSTNod
     if name == "getsockname":
         # an address and a port: socket(7); the port is an int
         return Items((Unknown("an address", origin, type="str"), Unknown("a free port", origin, type="int")), origin)
+    if name in ("cuda", "to") and not isinstance(owner, Const):
+        place(run, arguments.get("device", 0), node, name)
     if name in calls.MOVES and isinstance(owner, (Made, Object)):
         calls.record_move(run, method, arguments, node)
     if name == "__init__" and isinstance(owner, Object):
