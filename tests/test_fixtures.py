@@ -35,10 +35,6 @@ CAVEATS = {
     "GPU count": "DDP105",
 }
 
-# What goes wrong in these scripts is shown by running them, in tests/hangs: the rules that their comments name, on
-# which ranks reach a collective, are not there yet. Their repaired twins, in hangs_repaired, are silent like the rest.
-RUN_ONLY = ("hangs",)
-
 Expected = tuple[str, int, str, str]
 _COMMENT = re.compile(r"# expect: (?P<findings>DDP\d{3} \w+(?:, DDP\d{3} \w+)*)\s*$")
 
@@ -67,8 +63,6 @@ def units() -> Iterator[Unit]:
         if script.name != "conftest.py":
             yield Unit(script.name, FIXTURES, (script,))
     for folder in sorted(path for path in FIXTURES.iterdir() if path.is_dir() and path.name != "__pycache__"):
-        if folder.name in RUN_ONLY:
-            continue
         if (folder / "train.py").exists():
             yield Unit(folder.name, folder, tuple(sorted(folder.rglob("*.py"))))
         else:

@@ -72,8 +72,8 @@ def _decision(trace: Trace, mark: Mark, agreed: set[int]) -> Decision | None:
         None,
     )
     conditions = steps(mark.path)
-    if event is None or not conditions:
-        return None
+    if event is None or not conditions or any(trace.kept_away(mark.path, place) for place in range(len(trace.worlds))):
+        return None  # what hangs on the rank is said by other rules
     condition, _ = conditions[-1]
     parts = list(walk(condition))
     if any(part.id in agreed for part in parts) or not _is_local(condition, parts):

@@ -255,6 +255,16 @@ class Run:
             value = Unknown(f"the global {name}", value.origin)
         self.state.write(scope.names, name, value)
 
+    def overwrite(self, old: Value, new: Value) -> None:
+        """A call has changed the contents of a list: whatever name or field it has, in any function, it has changed."""
+        if isinstance(old, Const):
+            return
+        for scope in {id(frame[0]): frame[0] for frame in self._frames}.values():
+            tables = [scope.names, *(value.fields for value in scope.names.values() if isinstance(value, Object))]
+            for table in tables:
+                for name in [name for name, value in table.items() if value.id == old.id]:
+                    self.state.write(table, name, new)
+
     def evaluate(self, node: cst.BaseExpression) -> Value:
         """The value of an expression in the current scope."""
         return expressions.evaluate(self, node)

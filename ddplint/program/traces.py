@@ -120,7 +120,8 @@ class Trace:
             if None in worlds.holds(condition, self.context) and not (shared and worlds.may_vary(condition))
         }
 
-    def standing(self, path: Path | None, world: World) -> tuple[bool | None, frozenset[int]]:
+    @staticmethod
+    def standing(path: Path | None, world: World) -> tuple[bool | None, frozenset[int]]:
         """Whether a process takes a path; None if it hangs on the conditions whose ids come with it."""
         open: set[int] = set()
         for condition, truth in steps(path):

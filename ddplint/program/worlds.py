@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from ddplint.program.program import Program
 
 _TOPOLOGY = Topology(2, 2)
+_CROWD = Topology(3, 3)
 
 # Choices whose condition is not known, one inside the other: both sides of each are tried.
 _DEEPEST = 5
@@ -79,7 +80,8 @@ class World(Process):
     ranks: frozenset[int] = frozenset()  # values that the script gives the group as its rank
 
     def __str__(self) -> str:
-        return f"rank {self.rank} (node {self.node}, local rank {self.local})"
+        where = f" (local rank {self.local} of node {self.node})" if self.rank else ""
+        return f"rank {self.rank}{where}"
 
     def evaluate(self, value: Value) -> Any:
         if value.id in self.assumed:
@@ -101,6 +103,13 @@ class World(Process):
             raise Question(("variable", name), ())
         found = self.role(role, started=True)
         return str(found) if isinstance(found, int) else found
+
+    def truth(self, condition: Value) -> bool | None:
+        """Whether a part of a condition holds; what is assumed of its opposite counts."""
+        if isinstance(condition, Op) and condition.name == "not" and condition.id not in self.assumed:
+            inner = self.truth(condition.args[0])
+            return None if inner is None else not inner
+        return Process.truth(self, condition)
 
     def settle(self, value: Value) -> Any:
         """The value in this process, or UNKNOWN."""
@@ -232,6 +241,15 @@ class Worlds:
             }
             self._made[key] = self._three(context, answers, self._ranks, dict(assumed))
         return self._made[key]
+
+    def crowd(self, context: tuple[Spawn, ...]) -> list[World]:
+        """All processes of a job that is large enough to show whom a condition chooses."""
+        one = self.of(context)[0]
+        return [
+            World(one.scenario, _CROWD, node, local, one.answers, {}, _CROWD.nproc, ranks=one.ranks)
+            for node in range(_CROWD.nnodes)
+            for local in range(_CROWD.nproc)
+        ]
 
     @staticmethod
     def _three(

@@ -6,6 +6,8 @@ nothing. Signatures are those of torch 2.13 and Python 3.11.
 
 from __future__ import annotations
 
+import builtins
+import sys
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -14,7 +16,7 @@ from ddplint.program import expressions, options
 from ddplint.program.events import Argument, Arguments
 from ddplint.program.library import calls, devices, environment, feeds, process_group, python, starting, wrapping
 from ddplint.program.library.devices import device_index, place, use_device
-from ddplint.program.library.methods import call_method
+from ddplint.program.library.methods import MAY_MEET, call_method
 from ddplint.program.library.models import MODELS
 from ddplint.program.values import Class, Const, Function, Input, Made, Object, OptionSpec, Unknown, Value
 
@@ -61,12 +63,21 @@ def call(run: Run, name: str, arguments: Arguments, node: cst.CSTNode) -> Value:
     for used in uses:
         if isinstance(used, Object) and used.kind == "parser":
             return used  # it adds options of its own and hands the parser back
+    if _may_meet(name):
+        run.mark("opaque", node)
     made = Made(name, arguments, run.origin(node))
     if event is not None and name in feeds.FEEDS:
         run.feeds[made.id] = event
     elif run.feeds and not feeds.is_passing(name):
         run.hand_over(name, arguments, node)
     return made
+
+
+def _may_meet(name: str) -> bool:
+    """Whether a function that the model does not know may hold a collective of the script's processes."""
+    if name.startswith("torch.distributed."):
+        return name not in calls.PARAMETERS and MAY_MEET.search(name.rpartition(".")[2]) is not None
+    return name.partition(".")[0] not in _QUIET
 
 
 def knows(name: str) -> bool:
@@ -86,6 +97,18 @@ def _record(run: Run, name: str, arguments: Arguments, node: cst.CSTNode) -> Obj
         fields[key] = value
     return Object("instance", origin, fields=fields)
 
+
+# Packages whose functions and classes take part in no collective of the script's, besides those that the model knows.
+_QUIET = (
+    sys.stdlib_module_names
+    | frozenset(
+        "absl cv2 einops h5py hydra IPython jax librosa loguru matplotlib mlflow numpy omegaconf openai "
+        "pandas PIL plotly psutil pynvml requests rich safetensors scipy seaborn skimage sklearn soundfile "
+        "tensorboard tensorboardX termcolor tiktoken timm tokenizers torch torchaudio torchvision tqdm wandb "
+        "yaml zarr".split()
+    )
+    | frozenset(vars(builtins))
+)
 
 # Constructors whose keyword arguments are the fields of what they make: HParams, EasyDict, AttrDict, Namespace, Munch.
 _RECORDS = ("HParams", "Dict", "Namespace", "Munch", "Bunch")

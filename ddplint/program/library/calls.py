@@ -128,6 +128,15 @@ MODEL_METHODS: Mapping[str, tuple[str, ...]] = {
     "train": ("mode",),
 }
 
+# Lists of objects that a collective fills, by the parameter: what was in them before says nothing any more.
+_FILLED = {
+    "torch.distributed.all_gather_object": "object_list",
+    "torch.distributed.broadcast_object_list": "object_list",
+    "torch.distributed.gather_object": "object_gather_list",
+    "torch.distributed.scatter_object_list": "scatter_object_output_list",
+}
+_SAME_FOR_ALL = ("torch.distributed.all_gather_object", "torch.distributed.broadcast_object_list")
+
 
 # Written down of anything that a library or a class of the project made: it may be wrapped later.
 MOVES = frozenset(("bfloat16", "cuda", "double", "half", "to"))
@@ -143,7 +152,13 @@ def record(run: Run, name: str, arguments: Arguments, node: cst.CSTNode) -> Even
     if parameters is None:
         return None
     traced = name in _TRACED or fetching.parameters(name) is not None
-    return run.record("call", node, _given(parameters, arguments, node), name=name, traced=traced)
+    given = _given(parameters, arguments, node)
+    event = run.record("call", node, given, name=name, traced=traced)
+    filled = given.get(_FILLED.get(name, ""))
+    if filled is not None:
+        same = name in _SAME_FOR_ALL and "group" not in given and "open" not in given
+        run.overwrite(filled.value, Unknown("what the ranks have sent", run.origin(node), shared=same))
+    return event
 
 
 def record_method(run: Run, method: Method, arguments: Arguments, node: cst.CSTNode) -> None:

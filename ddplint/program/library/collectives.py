@@ -24,11 +24,11 @@ _PLAIN = frozenset(
     ).split()
 )
 _STATE = _DIST + "checkpoint.state_dict."
+_FILES = (_DIST + "checkpoint.save", _DIST + "checkpoint.load")
 # Of sharded models: what hangs there is DDP801.
 SHARDED = frozenset(
     (
-        _DIST + "checkpoint.save",
-        _DIST + "checkpoint.load",
+        *_FILES,
         *(
             f"{_STATE}{verb}_{what}"
             for verb in ("get", "set")
@@ -135,5 +135,7 @@ def phrase(event: Event) -> str:
     if event.kind == "wrap":
         return "the constructor of DistributedDataParallel"
     if event.name == "__call__":
-        return "the forward pass"
+        return "the forward pass of the wrapped model"
+    if event.name in _FILES:
+        return f"{event.name.removeprefix(_DIST)}()"
     return f"{event.name.rpartition('.')[2]}()"

@@ -29,6 +29,9 @@ from ddplint.program.library import calls, feeds, wrapping
 from ddplint.program.library.devices import place, use_device
 from ddplint.program.library.environment import environ_method
 
+# Names of calls that may hold a collective, where nothing else is known of them: accelerator.wait_for_everyone().
+MAY_MEET = re.compile(r"barrier|reduce|gather|broadcast|scatter|sync|wait")
+
 
 def call_method(run: Run, method: Method, arguments: Arguments, node: cst.CSTNode) -> Value:
     """A call ``owner.name(...)`` where the owner is not an instance of a project class."""
@@ -71,6 +74,8 @@ def call_method(run: Run, method: Method, arguments: Arguments, node: cst.CSTNod
         )
     if isinstance(owner, Class) and name == "parse_args":
         return options.filled_instance(run, owner.facts, origin)
+    if isinstance(owner, (Unknown, Input)) and MAY_MEET.search(name):
+        run.mark("opaque", node)
     uses = (owner, *(argument.value for argument in (*arguments.positional, *arguments.keyword.values())))
     # what belongs to an object of the project may remember anything; the rest gives the same for the same
     return Unknown(f"what .{name}() returns", origin, uses=uses, shared=not isinstance(owner, Object))
