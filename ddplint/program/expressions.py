@@ -351,7 +351,7 @@ def _pairs(run: Run, node: cst.DictComp) -> Value:
     iterable = evaluate(run, loop.iter)
     single = not loop.ifs and loop.inner_for_in is None
     if not (isinstance(iterable, Items) and len(iterable.values) <= 32 and single):
-        return Unknown("a dict comprehension", run.origin(node))
+        return Unknown("a dict comprehension", run.origin(node), uses=(iterable,))
     made = Object("dict", run.origin(node))
     for value in iterable.values:
         targets.bind(run, loop.target, value)

@@ -53,7 +53,7 @@ _EFFECT_BYTES = re.compile("|".join(sorted(_EFFECTS)).encode())
 
 # What the bytes of a module must hold for it to be worth a parse when a followed script imports it.
 _RANKS = re.compile(
-    rb"rank|download|torch\.save|world_size|torch\.distributed|environ|nnodes|num_nodes|master_addr|MASTER_|argparse|ngpus|local|device_count|parser|add_argument|Namespace|HParams|DistributedSampler|set_epoch"
+    rb"rank|download|torch\.(save|load)\b|world_size|torch\.distributed|environ|nnodes|num_nodes|master_addr|MASTER_|argparse|ngpus|local|device_count|parser|add_argument|Namespace|HParams|DistributedSampler|set_epoch"
 )
 
 # A package's __init__.py up to this many bytes is parsed for what it re-exports.

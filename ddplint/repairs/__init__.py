@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ddplint.repairs import gpu_count as gpu_count
     from ddplint.repairs import gpu_index as gpu_index
     from ddplint.repairs import launcher_options as launcher_options
+    from ddplint.repairs import load_devices as load_devices
     from ddplint.repairs import loaders as loaders
     from ddplint.repairs import rank_guards as rank_guards
     from ddplint.repairs import slurm as slurm

@@ -97,6 +97,7 @@ _TRACED = frozenset(("torch.save", "safetensors.torch.save_file", "safetensors.t
 METHODS: Mapping[str, tuple[str, ...]] = {
     "backward": (),
     "full_tensor": (),
+    "load_state_dict": ("state_dict", "strict", "assign"),
     "optim_state_dict": (),
     "save_checkpoint": (),
     "set_epoch": ("epoch",),
