@@ -31,8 +31,8 @@ class LoadWithoutMapLocation(Rule):
             yield program.finding(
                 self,
                 way.origin,
-                f"torch.load() {'without map_location' if without else 'with this map_location'} puts the checkpoint of "
-                "every process on the same GPU, usually cuda:0, which may run out of memory",
+                f"torch.load() {'without map_location' if without else 'with this map_location'} puts the checkpoint "
+                "of every process on the same GPU, usually cuda:0, which may run out of memory",
                 help='load with map_location="cpu": load_state_dict() copies it to where the model is',
                 fix=partial(repairs.load_devices.on_cpu, program, way.event),
             )
