@@ -20,7 +20,6 @@ class LocalRankGuard(Rule):
     name = "local-rank-guard"
     severity = Severity.WARNING
     summary = "once-per-job action guarded by the local rank"
-    preview = True
     fix = Applicability.UNSAFE
 
     def check(self, program: Program) -> Iterable[Finding]:
