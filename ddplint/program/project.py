@@ -39,6 +39,10 @@ _CALLS = (frozenset(name.rpartition(".")[2] for name in PARAMETERS) | {"full_ten
     "set_start_method load".split()
 )
 
+# Of these and of _ACTS, what says something of a function that nobody calls; some of it only together.
+_TOGETHER = (frozenset(("DataLoader", "shuffle", "sampler")), frozenset(("manual_seed", "random_split")))
+_ALONE = (_ACTS | _CALLS) - frozenset(("DataLoader", "BatchSampler", "manual_seed", "random_split"))
+
 # What is judged where somebody who runs in a job calls it, and by nothing where nobody does.
 _FILES = frozenset(
     "save load download download_url download_and_extract_archive extract_archive urlretrieve save_file "
@@ -140,7 +144,9 @@ class Project:
     def acts(self, facts: FunctionFacts) -> bool:
         """Whether a function starts a group or processes, or touches the environment or a device, by itself."""
         words = _real_words(facts)
-        return bool(words & (_ACTS | _CALLS)) or ("get_rank" in words and bool(words & {"cuda", "device", "to"}))
+        if words & _ALONE or ("get_rank" in words and words & {"cuda", "device", "to"}):
+            return True
+        return any(together <= words for together in _TOGETHER)
 
     def _relevant_names(self, module: Module) -> set[str]:
         """The functions and methods of a module that matter, through any number of calls."""
