@@ -54,6 +54,7 @@ _SAME = (
     ("torch.nn.DataParallel", "torch.nn.parallel.DataParallel"),
     ("torch.nn.parallel.data_parallel.", "torch.nn.parallel."),
     ("torch.utils.data.dataloader.", "torch.utils.data."),
+    ("torch.utils.tensorboard.writer.", "torch.utils.tensorboard."),
     ("torch.random.manual_seed", "torch.manual_seed"),
     ("torch.utils.data.dataset.", "torch.utils.data."),
     ("torch.utils.data.sampler.", "torch.utils.data."),

@@ -46,7 +46,7 @@ _ALONE = (_ACTS | _CALLS) - frozenset(("DataLoader", "BatchSampler", "manual_see
 # What is judged where somebody who runs in a job calls it, and by nothing where nobody does.
 _FILES = frozenset(
     "save load download download_url download_and_extract_archive extract_archive urlretrieve save_file "
-    "save_model".split()
+    "save_model SummaryWriter wandb start_run".split()
 )
 
 _FOLLOWED = _WORDS | _CALLS | _FILES
@@ -57,7 +57,7 @@ _EFFECT_BYTES = re.compile("|".join(sorted(_EFFECTS)).encode())
 
 # What the bytes of a module must hold for it to be worth a parse when a followed script imports it.
 _RANKS = re.compile(
-    rb"rank|download|torch\.(save|load)\b|world_size|torch\.distributed|environ|nnodes|num_nodes|master_addr|MASTER_|argparse|ngpus|local|device_count|parser|add_argument|Namespace|HParams|DistributedSampler|set_epoch"
+    rb"rank|download|SummaryWriter|wandb|torch\.(save|load)\b|world_size|torch\.distributed|environ|nnodes|num_nodes|master_addr|MASTER_|argparse|ngpus|local|device_count|parser|add_argument|Namespace|HParams|DistributedSampler|set_epoch"
 )
 
 # A package's __init__.py up to this many bytes is parsed for what it re-exports.

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ddplint.repairs import load_devices as load_devices
     from ddplint.repairs import loaders as loaders
     from ddplint.repairs import rank_guards as rank_guards
+    from ddplint.repairs import silent_runs as silent_runs
     from ddplint.repairs import slurm as slurm
     from ddplint.repairs import topology as topology
     from ddplint.repairs import turns as turns

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from ddplint.program.events import Argument, Arguments, Event
-from ddplint.program.library import fetching
+from ddplint.program.library import fetching, trackers
 from ddplint.program.values import Function, Method, Unknown, Value
 
 if TYPE_CHECKING:
@@ -151,8 +151,10 @@ def record(run: Run, name: str, arguments: Arguments, node: cst.CSTNode) -> Even
     if parameters is None:
         parameters = fetching.parameters(name)
     if parameters is None:
+        parameters = trackers.TRACKERS.get(name)
+    if parameters is None:
         return None
-    traced = name in _TRACED or fetching.parameters(name) is not None
+    traced = name in _TRACED or name == trackers.WANDB or fetching.parameters(name) is not None
     given = _given(parameters, arguments, node)
     event = run.record("call", node, given, name=name, traced=traced)
     filled = given.get(_FILLED.get(name, ""))
