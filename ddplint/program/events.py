@@ -120,7 +120,8 @@ class Event:
     (the group is asked for its rank or size, ``name`` says for which), ``call`` (a function of torch that rules ask
     for, see ``library/calls.py``; ``name`` says which), ``method`` (a method of something that the model does not
     know: ``name`` says which, the argument ``self`` of what), ``iterate`` (a loop goes through a DataLoader),
-    ``handed`` (a loader or sampler goes where the model does not follow it).
+    ``handed`` (a loader or sampler goes where the model does not follow it), ``set`` (``requires_grad`` is stored in
+    anything, or what a library made in any attribute after a wrap: ``self`` and ``value``).
     ``calls`` are the calls that led here, outermost first, from the entry; ``entry`` counts the entries of a run,
     ``nest`` the function bodies and loops around it, by number, outermost first.
     ``within`` are the context managers of libraries around it, in all functions that led here, outermost first.

@@ -14,6 +14,7 @@ from ddplint.program.values import (
     Const,
     Input,
     Items,
+    Made,
     Object,
     Op,
     Repeated,
@@ -32,7 +33,11 @@ def bind(run: Run, target: cst.BaseExpression, value: Value, node: cst.CSTNode |
     if isinstance(target, cst.Name):
         run.assign(target.value, value)
     elif isinstance(target, cst.Attribute):
-        objects.set_attribute(run, expressions.evaluate(run, target.value), target.attr.value, value)
+        owner = expressions.evaluate(run, target.value)
+        if target.attr.value == "requires_grad" or (run.wrapped and isinstance(value, Made)):
+            given = {"self": Argument(owner, target.value), "value": Argument(value, node or target)}
+            run.record("set", target, given, name=target.attr.value)
+        objects.set_attribute(run, owner, target.attr.value, value)
     elif isinstance(target, cst.Subscript):
         owner, key = expressions.evaluate(run, target.value), subscript_key(run, target)
         if isinstance(owner, (Items, Repeated)):

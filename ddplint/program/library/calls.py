@@ -99,6 +99,7 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "full_tensor": (),
     "load_state_dict": ("state_dict", "strict", "assign"),
     "optim_state_dict": (),
+    "requires_grad_": ("requires_grad",),
     "save_checkpoint": (),
     "set_epoch": ("epoch",),
     "state_dict": (),

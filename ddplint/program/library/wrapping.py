@@ -7,7 +7,7 @@ DeepSpeed 0.18, ``deepspeed/__init__.py`` (``initialize`` returns engine, optimi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -83,12 +83,23 @@ def _wrap(run: Run, name: str, arguments: Arguments, node: cst.CSTNode) -> Made:
     if arguments.open:
         given["open"] = Argument(Unknown("arguments handed through"), node)
     given["wrapper"] = Argument(made, node)
+    inner = given.get("module")
+    if inner is not None and isinstance(inner.value, Object):
+        given["layers"] = Argument(Items(tuple(_layers(inner.value))), node)
     run.record("wrap", node, given, name=name)
     run.wrapped.add(made.id)
-    inner = given.get("module")
     if inner is not None:
         _note(run, inner.value)
     return made
+
+
+def _layers(model: Object, above: str = "", depth: int = 4) -> Iterator[Items]:
+    """The layers of a model as they are now, each with the names that lead to it."""
+    for name, layer in list(model.fields.items()):
+        if isinstance(name, str) and isinstance(layer, (Made, Object)):
+            yield Items((Const(above + name), layer))
+            if isinstance(layer, Object) and depth:
+                yield from _layers(layer, f"{above}{name}.", depth - 1)
 
 
 def _note(run: Run, model: Value) -> None:
