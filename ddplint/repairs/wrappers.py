@@ -8,6 +8,7 @@ from ddplint.findings import Applicability, Fix
 from ddplint.program import Program, bypasses
 from ddplint.program.bypasses import Asked, Bypass
 from ddplint.program.imports import dotted_name
+from ddplint.program.saved_states import Saved
 from ddplint.program.shards import Clipped, Direct
 from ddplint.program.values import Origin
 from ddplint.program.wrapped import Wrap
@@ -27,6 +28,21 @@ def through_module(program: Program, asked: Asked) -> Fix | None:
         return None
     safe = asked.here and not asked.method
     return draft.fix(Applicability.SAFE if safe else Applicability.UNSAFE, "Ask the model in the wrapper")
+
+
+def saved_through_module(program: Program, saved: Saved) -> Fix | None:
+    """``model.module.state_dict()``; None where the model comes without a wrapper too."""
+    event = saved.asked
+    owner = event.arguments["self"].node
+    if not saved.always or not isinstance(event.node, cst.Call) or dotted_name(owner) is None:
+        return None
+    draft = Draft(program)
+    place = Origin(event.module, owner)
+    try:
+        draft.replace_text(place, f"{draft.text(place)}.module")
+    except NoPlaceError:
+        return None
+    return draft.fix(Applicability.UNSAFE, "Save the state of the model in the wrapper")
 
 
 def through_wrapper(program: Program, bypass: Bypass) -> Fix | None:
