@@ -96,3 +96,9 @@ def test_params_changed_after_wrap(outcomes: Outcomes) -> None:
     wrong, right = outcomes("params_changed_after_wrap", "DDP508", fix=False)
     assert [(process.code, process.out) for process in wrong] == [(0, "a model for each process\n")] * 2
     assert [(process.code, process.out) for process in right] == [(0, "one model\n")] * 2
+
+
+def test_partial_result_misuse(outcomes: Outcomes) -> None:
+    wrong, right = outcomes("partial_result_misuse", "DDP310", fix=False)
+    assert [(process.code, process.out) for process in wrong] == [(0, "a model for each process\n")] * 2
+    assert [(process.code, process.out) for process in right] == [(0, "one model\n")] * 2

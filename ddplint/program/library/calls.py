@@ -103,7 +103,7 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "save_checkpoint": (),
     "set_epoch": ("epoch",),
     "state_dict": (),
-    "step": (),
+    "step": ("metrics",),
     "zero_grad": (),
 }
 
