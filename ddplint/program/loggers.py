@@ -10,7 +10,7 @@ from ddplint.program import guarding
 from ddplint.program.events import Event
 from ddplint.program.guarding import Way
 from ddplint.program.library.trackers import TRACKERS, WANDB
-from ddplint.program.values import Const, Origin
+from ddplint.program.values import Const, Made, Origin, Value
 
 if TYPE_CHECKING:
     from ddplint.program.program import Program
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _MEANT = frozenset(("group", "settings", "id", "run_id", "nested", "parent_run_id", "write_to_disk", "open"))
 
 # What is written down with a run: it may well differ between the processes of one run.
-_ABOUT = frozenset(("config", "tags", "notes", "comment_text", "description", "flush_secs", "max_queue"))
+_ABOUT = frozenset(("config", "tags", "notes", "description", "flush_secs", "max_queue"))
 
 # Variables that switch wandb off (wandb 0.18, wandb/env.py).
 _SWITCHES = frozenset(("WANDB_MODE", "WANDB_DISABLED", "WANDB_RUN_GROUP", "WANDB_RUN_ID"))
@@ -55,7 +55,12 @@ def _is_meant(program: Program, event: Event) -> bool:
     if event.name == WANDB and not event.environ.keys().isdisjoint(_SWITCHES):
         return True
     return any(
-        program.worlds.may_vary_on_a_machine(argument.value)
+        program.worlds.may_vary_on_a_machine(argument.value, but_for=_is_time)
         for name, argument in event.arguments.items()
         if name not in _ABOUT
     )
+
+
+def _is_time(value: Value) -> bool:
+    """Whether a value is what a clock says: processes that differ in it do so by chance."""
+    return isinstance(value, Made) and value.name.startswith(("time.", "datetime."))

@@ -8,7 +8,7 @@ as its rank is taken to be the rank. Whether it is, is a question for the rules 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -360,9 +360,15 @@ class Worlds:
             found = self._varying[value.id] = any(self._own(part) for part in walk(value, _is_about_kind))
         return found
 
-    def may_vary_on_a_machine(self, value: Value) -> bool:
-        """Whether a value may differ between the processes of one machine: not what counts or names the machines."""
-        return any(self._own(part) and not self._of_the_node(part) for part in walk(value, _is_about_kind))
+    def may_vary_on_a_machine(self, value: Value, but_for: Callable[[Value], bool] | None = None) -> bool:
+        """Whether a value may differ between the processes of one machine: not what counts or names the machines.
+
+        ``but_for`` leaves parts of it out, with what they are computed from.
+        """
+        return any(
+            self._own(part) and not self._of_the_node(part)
+            for part in walk(value, lambda one: _is_about_kind(one) or (but_for is not None and but_for(one)))
+        )
 
     def _of_the_node(self, value: Value) -> bool:
         if isinstance(value, EnvVar):

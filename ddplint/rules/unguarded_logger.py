@@ -34,7 +34,7 @@ class UnguardedLogger(Rule):
             who = "All processes" if way.reach.leader else "All processes of the first machine"
             here = place.node is way.event.node
             if name[0].isupper():
-                so = "each writes an event file, and TensorBoard draws their curves over each other"
+                so = "each writes an event file, and TensorBoard shows the curves of all of them"
             else:
                 so = "one training shows up as several runs"
             yield program.finding(
