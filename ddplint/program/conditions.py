@@ -36,6 +36,9 @@ def truth(value: Value) -> bool | None:
         return bool(value.values)
     if isinstance(value, (Object, Function, Class, ModuleValue, External, Device, Partial)):
         return True
+    if isinstance(value, Op) and value.name == "not":
+        inner = truth(value.args[0])
+        return None if inner is None else not inner
     return None
 
 

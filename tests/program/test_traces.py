@@ -485,3 +485,21 @@ if __name__ == "__main__":
 def test_who_is_named(guard: str, sides: str) -> None:
     (parting,) = program(f"{_HEAD}if {guard}:\n    dist.barrier()\ndist.all_reduce(x)\n").partings
     assert parting.message == sides
+
+
+def test_a_function_is_true() -> None:
+    """A name that is a function by mistake: ``not evaluate`` never holds, and nobody gets to the barrier."""
+    text = """
+import torch.distributed as dist
+
+def evaluate():
+    return 0
+
+def load(rank):
+    if rank == 0 and not evaluate:
+        dist.barrier()
+
+dist.init_process_group("gloo")
+load(dist.get_rank())
+"""
+    assert program(text).partings == ()
