@@ -20,7 +20,7 @@ from ddplint.program.values import Choice, Const, Index, Input, Made, Op, Unknow
 from ddplint.program.walk import everything_in
 from ddplint.program.wrapped import Kind
 
-_COUNTS = (2, 3, 4)
+COUNTS = (2, 3, 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +54,10 @@ def skipped(program: Program) -> Iterator[Skipped]:
 
 
 def _skipped(run: Run, event: Event, loops: set[int]) -> Skipped | None:
-    loop = _innermost(event, loops)
+    loop = innermost(event, loops)
     if loop is None:
         return None
-    same = [one for one in run.events if one.kind == "method" and _innermost(one, loops) == loop]
+    same = [one for one in run.events if one.kind == "method" and innermost(one, loops) == loop]
     passes = [one for one in same if one.name == "__call__" and _is_wrapper(one, event)]
     backwards = [one for one in same if one.name == "backward"]
     inside = {one.order for one in (*passes, *backwards) if _is_in(one, event)}
@@ -66,14 +66,15 @@ def _skipped(run: Run, event: Event, loops: set[int]) -> Skipped | None:
         return None
     if any(one.name in ("__call__", "backward") and loop in one.nest and one not in same for one in run.events):
         return None  # micro-batches in a loop of their own
-    for step in (one for one in same if one.name == "step" and _is_optimizer(one)):
+    for step in (one for one in same if one.name == "step" and is_optimizer(one)):
         found = _tried(event, step, [*passes, *backwards], inside)
         if found is not None:
             return found
     return None
 
 
-def _innermost(event: Event, loops: set[int]) -> int | None:
+def innermost(event: Event, loops: set[int]) -> int | None:
+    """The innermost of these loops that an event is in."""
     return next((number for number in reversed(event.nest) if number in loops), None)
 
 
@@ -81,7 +82,8 @@ def _is_wrapper(event: Event, no_sync: Event) -> bool:
     return event.arguments["self"].value.id == no_sync.arguments["self"].value.id
 
 
-def _is_optimizer(event: Event) -> bool:
+def is_optimizer(event: Event) -> bool:
+    """Whether a method is one of an optimizer, or of a GradScaler."""
     made = event.arguments["self"].value
     if not isinstance(made, Made):
         return False
@@ -115,7 +117,7 @@ def _assigned_from(no_sync: Event, name: str) -> bool:
 def _tried(no_sync: Event, step: Event, work: Sequence[Event], inside: set[int]) -> Skipped | None:
     events = [no_sync, step, *work]
     conditions = [condition for event in events for condition, _ in steps(event.path)]
-    leaves = {part.id: part for condition in conditions for part in _leaves(condition)}
+    leaves = {part.id: part for condition in conditions for part in leaves_of(condition)}
     turns = [one for one in leaves.values() if isinstance(one, Index) or (isinstance(one, Unknown) and one.shared)]
     counts = [one for one in leaves.values() if isinstance(one, Input)]
     if len(turns) > 1 or len(counts) > 1 or len(leaves) > len(turns) + len(counts):
@@ -124,7 +126,7 @@ def _tried(no_sync: Event, step: Event, work: Sequence[Event], inside: set[int])
         always = not conditions and _is_bad({}, no_sync, step, work, inside)
         return Skipped(no_sync, step, None, None) if always else None
     found: list[tuple[int, int]] = []
-    for count in _COUNTS if counts else (0,):
+    for count in COUNTS if counts else (0,):
         numbers = {counts[0].id: count} if counts else {}
         bad = next(
             (turn for turn in range(24) if _is_bad({**numbers, turns[0].id: turn}, no_sync, step, work, inside)), None
@@ -137,23 +139,24 @@ def _tried(no_sync: Event, step: Event, work: Sequence[Event], inside: set[int])
 
 def _is_bad(numbers: Mapping[int, int], no_sync: Event, step: Event, work: Sequence[Event], inside: set[int]) -> bool:
     """Whether the optimizer steps in a pass in which nothing was averaged."""
-    if _happens(no_sync, numbers) is not True or _happens(step, numbers) is not True:
+    if happens(no_sync, numbers) is not True or happens(step, numbers) is not True:
         return False
-    return not any(one.order not in inside and _happens(one, numbers) is not False for one in work)
+    return not any(one.order not in inside and happens(one, numbers) is not False for one in work)
 
 
-def _happens(event: Event, numbers: Mapping[int, int]) -> bool | None:
+def happens(event: Event, numbers: Mapping[int, int]) -> bool | None:
+    """Whether an event happens where counters and options (by their ids) are these; None if that does not tell."""
     found = [(_number(condition, numbers), truth) for condition, truth in steps(event.path)]
     if any(value is not None and bool(value) is not truth for value, truth in found):
         return False
     return None if any(value is None for value, _ in found) else True
 
 
-def _leaves(value: Value) -> Iterator[Value]:
+def leaves_of(value: Value) -> Iterator[Value]:
     """What a condition is computed from: counters, options, and whatever is not known."""
     if isinstance(value, (Op, Choice)):
         for part in value.parts():
-            yield from _leaves(part)
+            yield from leaves_of(part)
     elif not isinstance(value, Const):
         yield value
 
