@@ -19,7 +19,7 @@ class WrappedStateDict(Rule):
     code = "DDP603"
     name = "wrapped-state-dict"
     severity = Severity.NOTE
-    summary = "checkpoint keys carry module."
+    summary = "checkpoint keys begin with the prefix of a wrapper"
     fix = Applicability.UNSAFE
 
     def check(self, program: Program) -> Iterable[Finding]:
