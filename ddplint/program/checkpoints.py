@@ -9,7 +9,7 @@ from ddplint.program import guarding
 from ddplint.program.events import Event
 from ddplint.program.guarding import Way
 from ddplint.program.library.devices import device_index
-from ddplint.program.values import Const, Made, walk
+from ddplint.program.values import Const, Made, Value, walk
 
 if TYPE_CHECKING:
     from ddplint.program.program import Program
@@ -50,11 +50,19 @@ def _is_bound(event: Event) -> bool:
     return isinstance(index, Const) and index.value == 0
 
 
+def _is_schedule(owner: Value) -> bool:
+    """Whether a value is a schedule of the learning rate, by the name of what made it."""
+    name = owner.name.rpartition(".")[2] if isinstance(owner, Made) else ""
+    return name.endswith("LR") or "schedule" in name.lower()
+
+
 def _restored(program: Program) -> set[int]:
     """The calls of torch.load whose result goes into a load_state_dict."""
     found: set[int] = set()
     for event in program.events("method"):
         given = event.arguments.get("state_dict") if event.name == "load_state_dict" else None
+        if _is_schedule(event.arguments["self"].value):
+            continue  # numbers, and no tensor among them
         for part in walk(given.value) if given is not None else ():
             if isinstance(part, Made) and part.name == "torch.load" and part.origin is not None:
                 found.add(id(part.origin.node))

@@ -219,7 +219,15 @@ def checked(program: Program, port: Written) -> bool:
 
 def starts_group(program: Program) -> bool:
     """Whether addresses and ports matter: the project's own code starts a process group."""
-    return bool(program.judged_groups)
+    return any(not _by_mpi(group) for group in program.judged_groups)
+
+
+def _by_mpi(group: Group) -> bool:
+    """Whether MPI brings the processes together: torch 2.13, distributed_c10d.py, init_process_group asks no store."""
+    backend = group.event.arguments.get("backend")
+    return backend is not None and all(
+        isinstance(value, Const) and value.value == "mpi" for value in possible(backend.value)
+    )
 
 
 def init_methods(program: Program) -> list[tuple[Group, Value, Origin]]:

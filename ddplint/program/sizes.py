@@ -21,6 +21,7 @@ class Fault(enum.Enum):
     LITERAL = "literal"
     LOCAL = "local"
     TYPED = "typed"
+    STARTED = "started"  # typed, and as many processes are started on each node
 
 
 def plain_input(value: Value) -> Input | None:
@@ -53,13 +54,24 @@ def world_size_fault(program: Program, group: Group) -> Fault | None:
     if value is None or group.single_process or misused_variable(group, "world_size"):
         return None
     if isinstance(value, Const):
-        return Fault.LITERAL if isinstance(value.value, int) and value.value > 1 else None
+        if not isinstance(value.value, int) or value.value < 2:
+            return None
+        return Fault.STARTED if _starts(group, value) else Fault.LITERAL
     typed = plain_input(value)
     if typed is not None:
-        return None if has_fallback(typed) or _compared(program, typed) else Fault.TYPED
+        if has_fallback(typed) or _compared(program, typed):
+            return None
+        return Fault.STARTED if _starts(group, typed) else Fault.TYPED
     if group.world_failure is None or _has_node_factor(value) or group.one_task_a_node or group.starts_too_many:
         return None
     return Fault.LOCAL
+
+
+def _starts(group: Group, size: Value) -> bool:
+    """Whether every node starts as many processes as the world size says."""
+    spawns = group.event.context
+    count = spawns[-1].count if spawns else None
+    return count is not None and unconverted(count.value).id == size.id
 
 
 def has_fallback(option: Input) -> bool:
@@ -100,7 +112,7 @@ def unconverted(value: Value) -> Value:
 
 def made_at(program: Program, group: Group, fault: Fault, value: Value) -> Origin:
     """Where to show a world size: where its value is made, else where it is given."""
-    if fault is Fault.TYPED:
+    if fault in (Fault.TYPED, Fault.STARTED):
         typed = plain_input(value)
         if typed is not None and typed.spec is not None:
             return typed.spec.origin

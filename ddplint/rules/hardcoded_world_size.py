@@ -39,6 +39,8 @@ class HardcodedWorldSize(Rule):
                 "on several nodes the start hangs, or each node trains alone",
                 sizes.Fault.TYPED: "is the world size, and nothing computes it or checks it against nodes x processes: "
                 "typed wrong, the start hangs or a part of the job trains alone",
+                sizes.Fault.STARTED: "is the world size and the number of processes that each node starts: on several "
+                "nodes the start hangs, or each node trains alone",
             }[fault]
             yield program.finding(
                 self,
