@@ -48,8 +48,15 @@ def specificity(code: str, selectors: Iterable[Selector]) -> int:
 
 def suggestion(wanted: str, there_are: Iterable[str]) -> str:
     """`` (did you mean "x"?)``, or nothing when no word is near."""
-    from difflib import get_close_matches  # slow to import, and only errors need it
+    from difflib import SequenceMatcher, get_close_matches  # slow to import, and only errors need it
 
     words = {word.lower(): word for word in there_are}
-    near = get_close_matches(wanted.lower(), words, n=1, cutoff=0.6)
+    typed = wanted.lower()
+
+    def nearness(word: str) -> tuple[float, int]:
+        # Of codes that are equally near, the one that begins alike: a typo is seldom in the first digit.
+        alike = next((place for place, pair in enumerate(zip(word, typed, strict=False)) if pair[0] != pair[1]), 0)
+        return SequenceMatcher(None, word, typed).ratio(), alike
+
+    near = sorted(get_close_matches(typed, words, n=9, cutoff=0.6), key=nearness, reverse=True)
     return f' (did you mean "{words[near[0]]}"?)' if near else ""

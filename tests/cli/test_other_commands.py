@@ -43,7 +43,7 @@ def test_table_of_rules_is_one_line_a_rule_in_a_pipe(command: Command) -> None:
     assert [line.split()[0] for line in lines] == list(registry())
     for line, rule in zip(lines, registry().values(), strict=True):
         assert line.split()[1] == rule.name
-        assert line.endswith(rule.summary)
+        assert line.endswith(rule.summary + (" (preview)" if rule.preview else ""))
 
 
 @pytest.mark.parametrize("word", ["DDP101", "ddp101", "global-rank", "Global_Rank"])
