@@ -54,8 +54,8 @@ def suggestion(wanted: str, there_are: Iterable[str]) -> str:
     typed = wanted.lower()
 
     def nearness(word: str) -> tuple[float, int]:
-        # Of codes that are equally near, the one that begins alike: a typo is seldom in the first digit.
-        alike = next((place for place, pair in enumerate(zip(word, typed, strict=False)) if pair[0] != pair[1]), 0)
+        # Of codes that are equally near, the one with more characters in their places: DDP101 for DDP1O1.
+        alike = sum(one == other for one, other in zip(word, typed, strict=False))
         return SequenceMatcher(None, word, typed).ratio(), alike
 
     near = sorted(get_close_matches(typed, words, n=9, cutoff=0.6), key=nearness, reverse=True)
