@@ -102,3 +102,11 @@ def test_partial_result_misuse(outcomes: Outcomes) -> None:
     wrong, right = outcomes("partial_result_misuse", "DDP310", fix=False)
     assert [(process.code, process.out) for process in wrong] == [(0, "a model for each process\n")] * 2
     assert [(process.code, process.out) for process in right] == [(0, "one model\n")] * 2
+
+
+def test_sync_batchnorm_after_wrap(outcomes: Outcomes) -> None:
+    wrong, right = outcomes("sync_batchnorm_after_wrap", "DDP502", fix=False)
+    for process in wrong:
+        assert process.code == 1
+        assert "SyncBatchNorm layers only work with GPU modules" in process.err
+    assert [(process.code, process.out) for process in right] == [(0, "learned\n")] * 2

@@ -36,9 +36,9 @@ def late(program: Program) -> Iterator[Late]:
         if wrap.kind is not Kind.DDP or wrap.model is None or not wrapped.possible(wrap.event.path):
             continue
         models = [case.value for case in wrapped.cases(wrap.model.value, wrap.event.path)]
-        if len(models) != 1 or not _is_as_made(program, models[0]):
+        if len(models) != 1 or not is_as_made(program, models[0]):
             continue
-        earlier = [move for move in moves if _may_move(program, move, wrap, models[0])]
+        earlier = [move for move in moves if may_move(program, move, wrap, models[0])]
         for move in moves:
             on = move.arguments["self"].value
             if on.id not in (models[0].id, wrap.wrapper.id) or id(move.node) in seen:
@@ -53,7 +53,7 @@ def late(program: Program) -> Iterator[Late]:
                 break
 
 
-def _is_as_made(program: Program, model: Value) -> bool:
+def is_as_made(program: Program, model: Value) -> bool:
     """Whether no move of a model can be missed: it is one of the project whose ``__init__`` speaks of no device."""
     if isinstance(model, Object) and model.cls is not None:
         run = program.entry_run
@@ -65,7 +65,8 @@ def _is_as_made(program: Program, model: Value) -> bool:
     return not {"device", "dtype"} & model.arguments.keyword.keys()
 
 
-def _may_move(program: Program, move: Event, wrap: Wrap, model: Value) -> bool:
+def may_move(program: Program, move: Event, wrap: Wrap, model: Value) -> bool:
+    """Whether a move may have come before a wrap."""
     on = move.arguments["self"].value
     return on.id == model.id and program.models.before(move, wrap.event, surely=False)
 
