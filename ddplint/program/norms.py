@@ -20,6 +20,9 @@ _CONVERT = "torch.nn.SyncBatchNorm.convert_sync_batchnorm"
 _NORMS = frozenset(f"torch.nn.{name}" for name in ("BatchNorm1d", "BatchNorm2d", "BatchNorm3d"))
 _RESNETS = ("torchvision.models.resnet", "torchvision.models.resnext", "torchvision.models.wide_resnet")
 
+_DEFAULTS = frozenset("hpu npu set_default_device set_default_tensor_type to_empty xpu".split())
+_MOVES = frozenset(("cuda", "to"))
+
 
 @dataclass(frozen=True, slots=True)
 class OnCpu:
@@ -50,11 +53,13 @@ def on_cpu(program: Program) -> Iterator[OnCpu]:
         for call in calls:
             if call.arguments["module"].value.id not in ids or id(call.node) in seen:
                 continue
-            if "set_default_device" in call.module.words | wrap.event.module.words:
-                continue
+            words = call.module.words | wrap.event.module.words
+            later = [move for move in moved if move.arguments["self"].value.id in ids]
+            if words & _DEFAULTS or (not later and words & _MOVES):
+                continue  # moved in a way that is not seen
             early = program.models.before(call, wrap.event)
             late = program.models.before(wrap.event, call) and _runs(call, wrap, methods)
-            if early or (late and not any(move.arguments["self"].value.id in ids for move in moved)):
+            if early or (late and not later):
                 seen.add(id(call.node))
                 yield OnCpu(call, wrap, not early)
 
