@@ -329,7 +329,7 @@ def _elements(run: Run, node: cst.ListComp | cst.SetComp | cst.GeneratorExp) -> 
             made.append(evaluate(run, node.elt))
         return Items(tuple(made), origin)
     index = loop_index(run, loop, iterable)
-    targets.bind(run, loop.target, index or Unknown("an element of a comprehension", origin))
+    targets.bind(run, loop.target, index or _one(iterable, origin))
     if index is not None:
         run.loops.append(index)
     try:
@@ -339,7 +339,11 @@ def _elements(run: Run, node: cst.ListComp | cst.SetComp | cst.GeneratorExp) -> 
             run.loops.pop()
     if index is not None and element.id == index.id and not loop.ifs:
         return iterable
-    return Unknown("a comprehension", origin, uses=(iterable, element))
+    return Unknown("a comprehension", origin, uses=(iterable, element), shared=True)
+
+
+def _one(iterable: Value, origin: Origin) -> Value:
+    return Unknown("an element of a comprehension", origin, uses=(iterable,), shared=True)
 
 
 def _dict_comprehension(run: Run, node: cst.DictComp) -> Value:

@@ -105,10 +105,18 @@ def _unpack(run: Run, target: cst.Tuple | cst.List, value: Value) -> None:
 
 
 def subscript_key(run: Run, node: cst.Subscript) -> Value:
-    """The key of ``owner[key]``; unknown for a slice."""
+    """The key of ``owner[key]``; for a slice, something computed from its ends."""
     if len(node.slice) == 1 and isinstance(node.slice[0].slice, cst.Index):
         return expressions.evaluate(run, node.slice[0].slice.value)
-    return Unknown("a slice", run.origin(node))
+    ends = [end for one in node.slice for end in _ends(one.slice) if end is not None]
+    uses = tuple(expressions.evaluate(run, end) for end in ends)
+    return Unknown("a slice", run.origin(node), uses=uses, shared=True)
+
+
+def _ends(one: cst.BaseSlice) -> tuple[cst.BaseExpression | None, ...]:
+    if isinstance(one, cst.Slice):
+        return one.lower, one.upper, one.step
+    return (one.value,) if isinstance(one, cst.Index) else ()
 
 
 def item(run: Run, owner: Value, key: Value, node: cst.CSTNode) -> Value:

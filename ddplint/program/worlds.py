@@ -360,6 +360,10 @@ class Worlds:
             found = self._varying[value.id] = any(self._own(part) for part in walk(value, _is_about_kind))
         return found
 
+    def told_apart(self, value: Value, same: Callable[[Value], bool]) -> bool:
+        """Whether a value may differ between the processes of a job, where what is ``same`` adds nothing of its own."""
+        return any(not same(part) and self._own(part) for part in walk(value, _is_about_kind))
+
     def may_vary_on_a_machine(self, value: Value, but_for: Callable[[Value], bool] | None = None) -> bool:
         """Whether a value may differ between the processes of one machine: not what counts or names the machines.
 
