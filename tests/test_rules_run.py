@@ -69,7 +69,7 @@ def job(script: Path, processes: int = 2, nodes: int = 1) -> list[Process]:
 def _code(code: int, err: str) -> int:
     """The exit code that the script itself gave.
 
-    A thread of gloo that outlives the interpreter aborts a few of a hundred processes after their last line: torch 2.13.
+    A thread of gloo that outlives the interpreter aborts a few processes in a hundred at their end (torch 2.13).
     """
     aborted = code == -6 and "terminate called" in err
     return int("Traceback (most recent call last)" in err) if aborted else code
