@@ -187,7 +187,7 @@ class Program:
         return origin.module.positions.span(origin.node)
 
     def note(self, message: str, origin: Origin) -> Note:
-        """A second place for a finding; ``message`` reads well before "line 12"."""
+        """A second place for a finding; ``message`` says what is there, and reporters add the place in brackets."""
         return Note(message, origin.module.path, origin.module.positions.line(origin.node))
 
     def finding(

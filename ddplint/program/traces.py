@@ -205,8 +205,26 @@ class Trace:
                 if leave is not None and leave.kind == "raise" and not leave.caught:
                     continue  # it fails, and the launcher ends the others
                 deciding = tuple(condition for condition, _ in away[other])
-                return Divergence(event, here, there, deciding, _next(event, second), leave)
+                return Divergence(event, here, there, deciding, self._next(event, second), leave)
         return None
+
+    def _next(self, event: Event, sequence: Sequence[tuple[Item, Step]]) -> Event | None:
+        """What a process that does not get to an event executes instead: in the same pass, else in the next one.
+
+        None where the event happens in some passes only: after the last one another thing comes next.
+        """
+        certain = [step.what for item, step in sequence if isinstance(step.what, Event) and not item.optional]
+        later = next((one for one in certain if one.order > event.order), None)
+        for loop in reversed(event.nest):
+            if loop not in self.loops:
+                continue
+            if later is not None and loop in later.nest:
+                return later
+            again = next((one for one in certain if loop in one.nest and one is not event), None)
+            if again is not None:
+                every = any(self.standing(event.path, world)[0] is True for world in self.worlds)
+                return again if every else None
+        return later
 
     def leave(self, event: Event, deciding: Sequence[Value], there: World) -> Mark | None:
         """The statement by which a process has left before an event."""
@@ -248,13 +266,6 @@ def _goes_on(step: Step, *sequences: Sequence[tuple[Item, Step]]) -> bool:
         for sequence in sequences
         for item, one in sequence
     )
-
-
-def _next(event: Event, sequence: Sequence[tuple[Item, Step]]) -> Event | None:
-    for item, step in sequence:
-        if isinstance(step.what, Event) and step.what.order > event.order and not item.optional:
-            return step.what
-    return None
 
 
 def traces(program: Program, key: Callable[[Event], str | None]) -> Iterator[Trace]:

@@ -32,5 +32,5 @@ class HardcodedDeviceInWorker(Rule):
                 f"Every process of a machine uses cuda:{found.index}: that GPU holds the memory of all of them, or its "
                 "tensors meet those on the GPU that is the process's own",
                 help='use the GPU of the process: torch.device("cuda", local_rank)',
-                notes=(program.note("it is used in", used),) if far else (),
+                notes=(program.note("it is used", used),) if far else (),
             )

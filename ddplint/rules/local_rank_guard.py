@@ -35,6 +35,6 @@ class LocalRankGuard(Rule):
                 f"This lets local rank 0 of every machine through to {save}(): on a shared disk several machines write "
                 "the same file at the same time",
                 help="test the rank of the whole job: dist.get_rank() == 0",
-                notes=[program.note(f"{save}() is called in", way.origin)],
+                notes=[program.note(f"{save}() is called", way.origin)],
                 fix=partial(repairs.rank_guards.by_first, program, [one.event for one in mistake.ways]),
             )

@@ -37,5 +37,5 @@ class MissingDistributedSampler(Rule):
                 "DistributedSampler, so that more processes do the same work again and the epochs get no shorter",
                 help="give it sampler=DistributedSampler(dataset) instead of shuffle, and call the sampler's "
                 "set_epoch(epoch) in every epoch",
-                notes=[program.note("the training loop is", Origin(loop.module, loop.node))],
+                notes=[program.note("the training loop starts", Origin(loop.module, loop.node))],
             )

@@ -36,6 +36,6 @@ class MissingSetEpoch(Rule):
                 "Training sees the same order in every epoch: nothing in this loop tells the DistributedSampler which "
                 "epoch it is",
                 help="call its set_epoch(epoch) at the start of every epoch, before the loop over the data",
-                notes=[program.note("the sampler is made in", Origin(sampler.module, sampler.node))],
+                notes=[program.note("the sampler is made", Origin(sampler.module, sampler.node))],
                 fix=partial(repairs.epochs.told, program, repeat),
             )

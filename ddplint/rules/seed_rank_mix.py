@@ -45,5 +45,5 @@ class SeedRankMix(Rule):
                     f"Every rank splits the dataset in another way, because its seed is {written}: what one rank "
                     "validates on, another has trained on",
                     help="give random_split a generator of its own: generator=torch.Generator().manual_seed(seed)",
-                    notes=[program.note("the seed is set in", Origin(drawn.seeded.module, drawn.seeded.node))],
+                    notes=[program.note("the seed is set", Origin(drawn.seeded.module, drawn.seeded.node))],
                 )

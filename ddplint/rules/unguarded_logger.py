@@ -42,7 +42,7 @@ class UnguardedLogger(Rule):
                 place,
                 f"{who} {f'open a run with {what}' if here else f'get to {what} through this call'}: {so}",
                 help=f"open it in one process only: {_instead(way.event.name == WANDB)}",
-                notes=() if here else (program.note(f"{what} is called in", way.origin),),
+                notes=() if here else (program.note(f"{what} is called", way.origin),),
                 fix=partial(repairs.silent_runs.off_elsewhere, program, way.event),
             )
 

@@ -42,7 +42,7 @@ class UnguardedSave(Rule):
                 f"{who} {f'write {name}' if here else f'get to {save}({name}) through this call'} at the same time: "
                 "the file may end up broken",
                 help="save in one process only: if dist.get_rank() == 0",
-                notes=() if here else (program.note(f"{save}() is called in", way.origin),),
+                notes=() if here else (program.note(f"{save}() is called", way.origin),),
                 fix=partial(repairs.rank_guards.by_first, program, [one.event for one in mistake.ways]),
             )
 

@@ -43,6 +43,6 @@ class UnreducedMetric(Rule):
                 message,
                 help="average it over the ranks first: dist.all_reduce(metric), divided by the world size",
                 notes=[
-                    program.note("each rank gets its share in", Origin(found.loader.module, found.loader.node)),
+                    program.note("each rank gets its share", Origin(found.loader.module, found.loader.node)),
                 ],
             )

@@ -37,5 +37,5 @@ class UnshardedIterableDataset(Rule):
                 "asks for the rank, and a DataLoader shares no IterableDataset out",
                 help="let __iter__ skip what other ranks and workers read: "
                 "itertools.islice(samples, rank, None, world_size)",
-                notes=[program.note("the training loop is", Origin(loop.module, loop.node))],
+                notes=[program.note("the training loop starts", Origin(loop.module, loop.node))],
             )

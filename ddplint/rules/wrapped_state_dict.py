@@ -43,6 +43,6 @@ class WrappedStateDict(Rule):
                 f"The keys of this checkpoint begin with 'module.' because {found.kind.value} is asked for them: {so}",
                 severity=Severity.NOTE if load is None else Severity.WARNING,
                 help="save the state of the model in the wrapper: .module.state_dict()",
-                notes=() if load is None else (program.note("it is loaded in", Origin(load.module, load.node)),),
+                notes=() if load is None else (program.note("it is loaded", Origin(load.module, load.node)),),
                 fix=partial(repairs.wrappers.saved_through_module, program, found),
             )

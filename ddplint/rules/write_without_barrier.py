@@ -35,5 +35,5 @@ class WriteWithoutBarrier(Rule):
                 f"The other ranks get here before rank 0 has {what}: nothing makes them wait, and they find nothing "
                 "or half of it",
                 help="call dist.barrier() on every rank between the two",
-                notes=[program.note("rank 0 alone writes in", Origin(write.module, write.node))],
+                notes=[program.note("rank 0 alone writes", Origin(write.module, write.node))],
             )

@@ -503,3 +503,23 @@ dist.init_process_group("gloo")
 load(dist.get_rank())
 """
     assert program(text).partings == ()
+
+
+def test_what_the_others_do_instead_is_in_the_next_pass() -> None:
+    text = """
+import torch
+import torch.distributed as dist
+
+dist.init_process_group("gloo")
+for step in range(9):
+    dist.all_reduce(torch.zeros(1))
+    if dist.get_rank() == 0{also}:
+        dist.broadcast(torch.zeros(1), src=0)
+dist.barrier()
+"""
+    (every,) = program(text.format(also="")).partings
+    assert "go on to all_reduce() instead" in every.message
+    # In the last pass it would be the barrier.
+    (some,) = program(text.format(also=" and step == 8")).partings
+    assert every.message != some.message
+    assert "instead" not in some.message
