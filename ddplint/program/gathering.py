@@ -10,7 +10,7 @@ import libcst as cst
 from ddplint.program.events import Argument, Event
 from ddplint.program.program import Program
 from ddplint.program.values import Choice, Const, External, Items, Repeated, Unknown, Value
-from ddplint.program.worlds import World
+from ddplint.program.world import World
 
 # torch 2.13, torch/distributed/distributed_c10d.py: the list, the root, and whether a list is refused off the root
 # (scatter_object_list takes any list there).

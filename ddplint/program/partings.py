@@ -17,7 +17,7 @@ from ddplint.program.state import steps
 from ddplint.program.traces import Divergence, Trace, traces
 from ddplint.program.values import Origin, Value
 from ddplint.program.words import code
-from ddplint.program.worlds import World
+from ddplint.program.world import World
 
 
 @dataclass(frozen=True, slots=True)

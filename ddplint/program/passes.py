@@ -14,7 +14,7 @@ from ddplint.program.events import Event, Mark
 from ddplint.program.topology import UNKNOWN, Infeasible, Question
 from ddplint.program.traces import Divergence, Step, Trace
 from ddplint.program.values import Op, Value
-from ddplint.program.worlds import World
+from ddplint.program.world import World
 
 _LEAVES = ("break", "return", "exit")
 

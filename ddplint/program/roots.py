@@ -11,7 +11,7 @@ from ddplint.program.program import Program
 from ddplint.program.state import is_implied, steps
 from ddplint.program.topology import UNKNOWN
 from ddplint.program.values import Op, Value
-from ddplint.program.worlds import World
+from ddplint.program.world import World
 
 # The rank that a collective sends from or to: torch 2.13, torch/distributed/distributed_c10d.py.
 _ROOTS = ("src", "dst")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from ddplint.program import binding, conditions, expressions, objects, statements
+from ddplint.program import binding, conditions, expressions, following, objects, statements
 from ddplint.program.events import Argument, Arguments, Call, Event, Frame, Mark, Spawn
 from ddplint.program.module import FunctionFacts, Module
 from ddplint.program.state import Loop, Region, State, Table, assume
@@ -55,8 +55,6 @@ _STEPS = 30_000
 _REPEATS = 6
 # Events whose repair may concern every function that led to them.
 _TRACED = frozenset(("init", "command", "spawn", "iterate"))
-# Functions of at most this many statements are followed whatever they are about: rank arithmetic hides in them.
-_SMALL = 8
 
 
 class PathEnds(Exception):
@@ -356,30 +354,6 @@ class Run:
 
     # -- calls --------------------------------------------------------------------------------------------------
 
-    def carries(self, arguments: Arguments) -> bool:
-        """Whether a loader or sampler is among the arguments of a call, or one step inside them."""
-        if not self.feeds:
-            return False
-        given = (*arguments.positional, *arguments.keyword.values())
-        return any(self._carries(argument.value) for argument in given)
-
-    def _carries(self, value: Value | None) -> bool:
-        if isinstance(value, Items):
-            return any(self._feeds(inner) for inner in value.values)
-        if isinstance(value, Object) and value.id not in self.feeds:
-            return any(self._feeds(inner) for inner in value.fields.values())
-        return value is not None and self._feeds(value)
-
-    def _feeds(self, value: Value) -> bool:
-        if isinstance(value, Choice):
-            return self._feeds(value.then) or self._feeds(value.other)
-        return value.id in self.feeds
-
-    def worth_following(self, facts: FunctionFacts) -> bool:
-        """Whether a function can matter for the process group, judged cheaply by the words in it."""
-        # what the script's own top level calls is its main function, whatever words are in it
-        return not self._stack or facts.statements <= _SMALL or self.project.matters(facts)
-
     def invoke(self, function: Function, arguments: Arguments, node: cst.CSTNode) -> Value:
         """Call a function of the project.
 
@@ -392,13 +366,12 @@ class Run:
         if facts in self._stack or len(self._stack) >= _DEEPEST_CALL or not self.spend():
             self.mark("opaque", node)
             return Unknown(f"{facts.qualified}() was not followed this deep", origin)
-        carries = self.carries(arguments) or (bool(self.feeds) and self._carries(function.bound))
-        follow = carries or self.worth_following(facts) or self._hands_model(function, arguments)
+        follow = following.worth(self, function, arguments)
         if follow and not self._again(facts):
             self.mark("opaque", node)
             follow = False
         if not follow:
-            if carries:
+            if following.feeds(self, function, arguments):
                 self.record("handed", node, name=facts.qualified)
             if len(facts.returns) == 1:
                 handed = binding.parameters(self, function, arguments).get(next(iter(facts.returns)))
@@ -469,28 +442,8 @@ class Run:
         """How many functions are being executed, one inside the other."""
         return len(self._stack)
 
-    def _hands_model(self, function: Function, arguments: Arguments) -> bool:
-        """Whether a wrapped model is handed over: the run goes where it goes."""
-        if not self.wrapped:
-            return False
-        handed = [argument.value for argument in (*arguments.positional, *arguments.keyword.values())]
-        if isinstance(function.bound, Object):
-            handed += function.bound.fields.values()
-        return any(self._is_wrapper(value) for value in handed)
-
-    def _is_wrapper(self, value: Value) -> bool:
-        if isinstance(value, Choice):
-            return self._is_wrapper(value.then) or self._is_wrapper(value.other)
-        return value.id in self.wrapped
-
-    def hand_over(self, name: str, arguments: Arguments, node: cst.CSTNode) -> None:
-        """Write down that a loader or sampler is given to something that the model does not follow."""
-        if self.carries(arguments):
-            given = (*arguments.positional, *arguments.keyword.values())
-            self.record("handed", node, {str(place): one for place, one in enumerate(given)}, name=name)
-
     def _again(self, facts: FunctionFacts) -> bool:
-        if facts.statements <= _SMALL:
+        if facts.statements <= following.SMALL:
             return True
         times = self._calls[id(facts.node)] = self._calls.get(id(facts.node), 0) + 1
         return times <= _REPEATS
@@ -534,7 +487,7 @@ class Run:
             self.mark("opaque", node)
         for command in self.commands.get(callee.id, ()):
             self.invoke(command, Arguments(), node)
-        self.hand_over(callee.name if isinstance(callee, Made) else "", arguments, node)
+        following.hand_over(self, callee.name if isinstance(callee, Made) else "", arguments, node)
         uses = (callee, *(argument.value for argument in (*arguments.positional, *arguments.keyword.values())))
         return Unknown("what this call returns", self.origin(node), uses=uses)
 

@@ -21,7 +21,7 @@ from ddplint.program.program import Program
 from ddplint.program.run import Run
 from ddplint.program.state import Path, assume, steps
 from ddplint.program.values import Value
-from ddplint.program.worlds import World
+from ddplint.program.world import World
 
 # Collectives before and after one in doubt that are compared: what hangs is near.
 _WINDOW = 120

@@ -113,3 +113,12 @@ def test_the_plainest_loop_is_named_alone() -> None:
     text = _MADE + "for epoch in range(9):\n    for half in range(2):\n        for x in loader:\n            step(x)"
     (repeat,) = feeding.repeats(program(_SCRIPT.format(text=text)))
     assert not repeat.alone
+
+
+def test_a_function_that_is_called_too_often_to_follow_may_tell_the_sampler() -> None:
+    """A long function is executed a few times; what a later call does with a loader is not known."""
+    long = "def look(loader):\n" + "".join(f"    a{line} = {line}\n" for line in range(12)) + "    return loader\n"
+    often = "".join(f"look({call})\n" for call in range(6))
+    loop = "for epoch in range(9):\n    for x in loader:\n        step(x)"
+    assert lines(f"{_MADE}{long}{often}{loop}") == ["range(9)"]
+    assert lines(f"{_MADE}{long}{often}look(loader)\n{loop}") == []

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from ddplint.program import expressions, options
+from ddplint.program import expressions, following, options
 from ddplint.program.events import Argument, Arguments
 from ddplint.program.library import calls, devices, environment, feeds, process_group, python, starting, wrapping
 from ddplint.program.library.devices import device_index, place, use_device
@@ -69,7 +69,7 @@ def call(run: Run, name: str, arguments: Arguments, node: cst.CSTNode) -> Value:
     if event is not None and name in feeds.FEEDS:
         run.feeds[made.id] = event
     elif run.feeds and not feeds.is_passing(name):
-        run.hand_over(name, arguments, node)
+        following.hand_over(run, name, arguments, node)
     return made
 
 

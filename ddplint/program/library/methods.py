@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from ddplint.program import arithmetic, objects, operators, options, targets
+from ddplint.program import arithmetic, following, objects, operators, options, targets
 from ddplint.program.events import Arguments
 from ddplint.program.values import (
     ANY_KEY,
@@ -59,7 +59,7 @@ def call_method(run: Run, method: Method, arguments: Arguments, node: cst.CSTNod
     if name == "__init__" and isinstance(owner, Object):
         feeds.derived(run, owner, arguments, node)
     elif run.feeds:
-        run.hand_over(name, arguments, node)
+        following.hand_over(run, name, arguments, node)
     if name in ("cuda", "to") and not isinstance(owner, (Object, Const)):
         use_device(run, arguments.get("device", 0), node, name)
         return owner
