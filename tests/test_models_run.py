@@ -7,10 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ddplint.fixes import repair
-from ddplint.linter import examine
-from ddplint.settings import Settings
-from tests.test_rules_run import FIXTURES, Process, job
+from tests.jobs import FIXTURES, Process, job, repaired
 
 pytestmark = pytest.mark.torch
 pytest.importorskip("torch")
@@ -24,20 +21,11 @@ def outcomes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., t
     """
 
     def run(rule: str, code: str, *, unsafe: bool = False, fix: bool = True) -> tuple[list[Process], list[Process]]:
-        before, after = tmp_path / "before.py", tmp_path / "after.py"
-        broken = (FIXTURES / rule / "broken.py").read_text(encoding="utf-8")
-        before.write_text(broken, encoding="utf-8")
-        after.write_text(
-            broken if fix else (FIXTURES / rule / "fixed.py").read_text(encoding="utf-8"), encoding="utf-8"
-        )
+        monkeypatch.chdir(tmp_path)
         if fix:
-            monkeypatch.chdir(tmp_path)
-            check = examine(["after.py"], Settings(select=(code,))).check
-            assert check is not None
-            outcome = repair(check, unsafe=unsafe)
-            assert outcome.changed
-            for _, text in outcome.changed.values():
-                after.write_text(text.text, encoding="utf-8")
+            before, after = repaired(tmp_path, rule, code, unsafe)
+        else:
+            before, after = FIXTURES / rule / "broken.py", FIXTURES / rule / "fixed.py"
         return job(before), job(after)
 
     return run

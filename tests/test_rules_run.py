@@ -2,97 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import socket
-import subprocess
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from ddplint.fixes import repair
-from ddplint.linter import examine
 from ddplint.program.results import WRITTEN
-from ddplint.settings import Settings
-
-FIXTURES = Path(__file__).parent / "fixtures"
+from tests import jobs
+from tests.jobs import FIXTURES, job
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 
 
-@dataclass(frozen=True)
-class Process:
-    """How one process of a job ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-def job(script: Path, processes: int = 2, nodes: int = 1) -> list[Process]:
-    """Run a script as torchrun would; the first process is rank 0. The ``nodes`` are all this machine."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    common = {
-        **os.environ,
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-        "WORLD_SIZE": str(processes),
-        "GLOO_SOCKET_IFNAME": "lo",
-        "OMP_NUM_THREADS": "1",
-    }
-    started = [
-        subprocess.Popen(
-            [sys.executable, str(script)],
-            env={**common, "RANK": str(rank), "LOCAL_RANK": str(rank % (processes // nodes))},
-            cwd=script.parent,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(processes)
-    ]
-    try:
-        ended = [process.communicate(timeout=120) for process in started]
-    finally:
-        for process in started:
-            process.kill()
-    return [Process(_code(one.returncode, err), out, err) for one, (out, err) in zip(started, ended, strict=True)]
-
-
-def _code(code: int, err: str) -> int:
-    """The exit code that the script itself gave.
-
-    A thread of gloo that outlives the interpreter aborts a few processes in a hundred at their end (torch 2.13).
-    """
-    aborted = code == -6 and "terminate called" in err
-    return int("Traceback (most recent call last)" in err) if aborted else code
-
-
 @pytest.fixture
 def repaired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Path, Path]]:
-    """The broken script of a rule, and what ``--fix`` makes of it; with ``unsafe``, what ``--unsafe-fixes`` makes."""
-
-    def make(rule: str, code: str, unsafe: bool = False) -> tuple[Path, Path]:
-        before, after = tmp_path / "before.py", tmp_path / "after.py"
-        for path in (before, after):
-            shutil.copy(FIXTURES / rule / "broken.py", path)
-        monkeypatch.chdir(tmp_path)
-        check = examine(["after.py"], Settings(select=(code,))).check
-        assert check is not None
-        outcome = repair(check, unsafe=unsafe)
-        assert not outcome.refused
-        for _, text in outcome.changed.values():
-            after.write_text(text.text, encoding="utf-8")
-        return before, after
-
-    return make
+    monkeypatch.chdir(tmp_path)
+    return partial(jobs.repaired, tmp_path)
 
 
 def test_aliased_gather_buffers(repaired: Callable[[str, str], tuple[Path, Path]]) -> None:

@@ -31,7 +31,7 @@ def accumulated(program: Program) -> Iterator[Accumulated]:
     """Loops that add gradients up without ``no_sync``, each ``backward()`` once."""
     seen: set[int] = set()
     for run in program.runs:
-        loops = {mark.nest[-1] for mark in run.marks if mark.kind == "loop" and mark.nest}
+        loops = run.loop_numbers()
         for step in run.events:
             if step.kind != "method" or step.name != "step" or not syncs.is_optimizer(step):
                 continue

@@ -96,7 +96,7 @@ class _Model:
         self.model = model
         self.methods = [event for event in program.events("method") if event.entry == wrap.event.entry]
         self.stores = [event for event in program.events("set") if event.entry == wrap.event.entry]
-        self.loops = {mark.nest[-1] for run in program.runs for mark in run.marks if mark.kind == "loop" and mark.nest}
+        self.loops = program.run_of(wrap.event).loop_numbers()
 
     def altered(self) -> Iterator[Altered]:
         for event in (*self.stores, *self.methods):

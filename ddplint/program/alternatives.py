@@ -86,10 +86,10 @@ def _is_none(value: Value) -> bool:
 
 def is_something(value: Value) -> bool:
     """Whether a value is certainly not None."""
-    return (isinstance(value, Const) and value.value is not None) or isinstance(value, Object) or is_made(value)
+    return (isinstance(value, Const) and value.value is not None) or isinstance(value, Object) or is_constructed(value)
 
 
-def is_made(value: Value) -> bool:
+def is_constructed(value: Value) -> bool:
     """Whether a value is what a class outside the project made: ``DistributedSampler(data)``, by its capital letter."""
     if not isinstance(value, Unknown) or value.origin is None or not isinstance(value.origin.node, cst.Call):
         return False

@@ -9,7 +9,7 @@ from ddplint.program import guarding
 from ddplint.program.events import Event
 from ddplint.program.guarding import Way
 from ddplint.program.library.devices import device_index
-from ddplint.program.values import Const, Made, Value, walk
+from ddplint.program.values import Const, Made, Value, is_made, walk
 
 if TYPE_CHECKING:
     from ddplint.program.program import Program
@@ -64,6 +64,6 @@ def _restored(program: Program) -> set[int]:
         if _is_schedule(event.arguments["self"].value):
             continue  # numbers, and no tensor among them
         for part in walk(given.value) if given is not None else ():
-            if isinstance(part, Made) and part.name == "torch.load" and part.origin is not None:
+            if is_made(part, "torch.load") and part.origin is not None:
                 found.add(id(part.origin.node))
     return found

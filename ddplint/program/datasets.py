@@ -14,11 +14,10 @@ import libcst as cst
 from ddplint.program import launchers, objects
 from ddplint.program.events import Event
 from ddplint.program.launchers import Role
-from ddplint.program.library import feeds
 from ddplint.program.module import ClassFacts
 from ddplint.program.program import Program
 from ddplint.program.run import Run
-from ddplint.program.values import EnvVar, External, Items, Made, Object, Symbol, Unknown, Value
+from ddplint.program.values import EnvVar, External, Items, Made, Object, Symbol, Unknown, Value, leaves
 
 
 class Style(enum.Enum):
@@ -59,7 +58,7 @@ def kind(program: Program, run: Run, loader: Event) -> Style | None:
         handler in loader.arguments and _varies(program, loader.arguments[handler].value) for handler in _HANDLERS
     ):
         return None
-    found = {_style(program, run, value, 0) for value in feeds.leaves(given.value)}
+    found = {_style(program, run, value, 0) for value in leaves(given.value)}
     return found.pop() if len(found) == 1 else None
 
 

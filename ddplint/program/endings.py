@@ -25,8 +25,7 @@ def never_destroyed(program: Program) -> Event | None:
 
     None for a module without an entry of its own, for a backend that needs no end, and where it is not known.
     """
-    evidence = program.evidence
-    if evidence.test or evidence.managed or program.events("managed", "rpc"):
+    if program.evidence.test or program.events("managed", "rpc"):
         return None
     starts = [event for event in program.entry_run.events if event.kind == "init" and event.name != "init_device_mesh"]
     if not starts or any(_ENDS.search(module.source.text) for module in program.modules):

@@ -13,7 +13,7 @@ from ddplint.program.library import feeds
 from ddplint.program.module import FunctionFacts
 from ddplint.program.program import Program
 from ddplint.program.run import Run
-from ddplint.program.values import Const, Items, Made, Method, Object, Op, Value
+from ddplint.program.values import Const, Items, Made, Method, Object, Op, Value, leaves
 from ddplint.program.walk import everything_in
 
 # What a loop that trains does: gradients, and what an optimizer does with them. A loop without only looks at the data.
@@ -103,7 +103,7 @@ def samplers_of(run: Run, loader: Event) -> Iterator[Value]:
     """The samplers that a loader may have, those inside batch samplers too."""
     for name in ("sampler", "batch_sampler"):
         given = loader.arguments.get(name)
-        for value in feeds.leaves(given.value) if given is not None else ():
+        for value in leaves(given.value) if given is not None else ():
             inner = run.feeds.get(value.id)
             if inner is not None and inner.name == feeds.BATCHES:
                 yield from samplers_of(run, inner)
@@ -173,7 +173,7 @@ def _hands(run: Run, event: Event, sampler: Value, loader: Value) -> bool:
     for argument in event.arguments.values():
         value = argument.value
         inner = value.values if isinstance(value, Items) else value.fields.values() if isinstance(value, Object) else ()
-        if any(leaf.id in wanted for one in (value, *inner) for leaf in feeds.leaves(one)):
+        if any(leaf.id in wanted for one in (value, *inner) for leaf in leaves(one)):
             return True
     return False
 
@@ -196,7 +196,7 @@ def _meant(run: Run, value: Value) -> set[int] | None:
     """What ``set_epoch`` is called on, by id: samplers, loaders, things of the project. None if that is not known."""
     if isinstance(value, Method) and value.name in ("sampler", "batch_sampler"):
         found: set[int] = set()
-        for owner in feeds.leaves(value.owner):
+        for owner in leaves(value.owner):
             made = run.feeds.get(owner.id)
             inner = [owner] if isinstance(owner, Method) else list(samplers_of(run, made)) if made is not None else None
             if inner is None:
@@ -208,7 +208,7 @@ def _meant(run: Run, value: Value) -> set[int] | None:
                 found |= meant
         return found
     found = set()
-    for leaf in feeds.leaves(value):
+    for leaf in leaves(value):
         if leaf is not value and isinstance(leaf, Method):
             meant = _meant(run, leaf)
             if meant is None:

@@ -9,7 +9,7 @@ import libcst as cst
 
 from ddplint.program.events import Arguments
 from ddplint.program.module import FunctionFacts
-from ddplint.program.values import Choice, Function, Items, Object, Value
+from ddplint.program.values import Function, Items, Object, Value, leaves
 
 if TYPE_CHECKING:
     from ddplint.program.run import Run
@@ -70,6 +70,4 @@ def _values(arguments: Arguments) -> Iterable[Value]:
 
 def _is_among(value: Value, ids: Container[int]) -> bool:
     """Whether a value may be one of those with these ids."""
-    if isinstance(value, Choice):
-        return _is_among(value.then, ids) or _is_among(value.other, ids)
-    return value.id in ids
+    return any(leaf.id in ids for leaf in leaves(value))

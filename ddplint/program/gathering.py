@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import libcst as cst
 
 from ddplint.program.events import Argument, Event
+from ddplint.program.library import collectives
 from ddplint.program.program import Program
-from ddplint.program.values import Choice, Const, External, Items, Repeated, Unknown, Value
+from ddplint.program.values import Choice, Const, Items, Repeated, Unknown, Value
 from ddplint.program.world import World
 
 # torch 2.13, torch/distributed/distributed_c10d.py: the list, the root, and whether a list is refused off the root
@@ -54,7 +55,7 @@ def _mismatch(program: Program, event: Event) -> Mismatch | None:
     given, group = event.arguments.get(parameter), event.arguments.get("group")
     if "open" in event.arguments or f"group_{root_name}" in event.arguments:
         return None
-    if group is not None and not _is_world(group.value):
+    if group is not None and not collectives.is_world(group.value):
         return None
     reach = program.worlds.reach(event)
     worlds = program.worlds.of(event.context)
@@ -72,12 +73,6 @@ def _mismatch(program: Program, event: Event) -> Mismatch | None:
         if missing or (refused and has and world.rank != at):
             return Mismatch(event, parameter, root_name, at, world, missing, given)
     return None
-
-
-def _is_world(group: Value) -> bool:
-    if isinstance(group, Const):
-        return group.value is None
-    return isinstance(group, External) and group.name.endswith(("group.WORLD", "GroupMember.WORLD"))
 
 
 def _has_list(world: World, value: Value) -> bool | None:

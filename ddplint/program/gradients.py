@@ -9,8 +9,9 @@ import libcst as cst
 
 from ddplint.program.events import Event
 from ddplint.program.imports import dotted_name
+from ddplint.program.library import wrapping
 from ddplint.program.program import Program
-from ddplint.program.values import Made, Origin, Unknown, Value, walk
+from ddplint.program.values import Made, Origin, Unknown, Value, is_made, walk
 from ddplint.program.walk import everything_in
 
 # torch 2.13, torch/distributed/distributed_c10d.py: the outputs are written in place, outside of autograd.
@@ -60,9 +61,7 @@ def _is_fresh(value: Value) -> bool:
 
 def _is_computed(value: Value) -> bool:
     """Whether a value is what the call of a model gives, as far as that can be told."""
-    return any(
-        isinstance(part, Made) and part.name == "torch.nn.parallel.DistributedDataParallel" for part in walk(value)
-    )
+    return any(is_made(part, wrapping.DDP) for part in walk(value))
 
 
 def _is_detached(node: cst.CSTNode) -> bool:

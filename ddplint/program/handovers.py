@@ -31,9 +31,9 @@ class Handover:
         return self.write.name not in once.SAVES
 
 
-def unwaited(program: Program) -> Iterator[Handover]:
+def races(program: Program) -> Iterator[Handover]:
     """Reads of what rank 0 may still be writing, each place once."""
-    if program.evidence.test or program.evidence.managed or program.events("rpc"):
+    if program.exempt:
         return
     told: set[int] = set()
     for run in program.runs:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 from ddplint.program.events import Event, Mark
 from ddplint.program.library import wrapping
-from ddplint.program.library.collectives import is_made
 from ddplint.program.passes import left
 from ddplint.program.program import Program
 from ddplint.program.state import steps
 from ddplint.program.traces import Trace, traces
-from ddplint.program.values import Made, Op, Unknown, Value, walk
+from ddplint.program.values import Made, Op, Unknown, Value, is_made, walk
 
 # What may be another answer on every rank or node, by its full name.
 _LOCAL = frozenset(

@@ -9,11 +9,10 @@ from ddplint.program import once
 from ddplint.program.events import Event
 from ddplint.program.feeding import samplers_of
 from ddplint.program.library import feeds, wrapping
-from ddplint.program.library.collectives import is_made
 from ddplint.program.program import Program
 from ddplint.program.run import Run
 from ddplint.program.state import steps
-from ddplint.program.values import Made, Op, Origin, Value, walk
+from ddplint.program.values import Made, Op, Origin, Value, is_made, walk
 
 PLATEAU = "torch.optim.lr_scheduler.ReduceLROnPlateau"
 
@@ -46,7 +45,7 @@ class Decided:
 
 def unreduced(program: Program) -> Iterator[Decided]:
     """Decisions by the metric of one share, each place once."""
-    if program.evidence.test or program.evidence.managed or program.events("rpc"):
+    if program.exempt:
         return
     told: set[int] = set()
     for run in program.runs:

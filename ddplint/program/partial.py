@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ddplint.program.events import Event, Mark
+from ddplint.program.metrics import PLATEAU
 from ddplint.program.program import Program
 from ddplint.program.run import Run
 from ddplint.program.state import steps
-from ddplint.program.values import Const, Made, Value, walk
+from ddplint.program.values import Const, Value, is_made, walk
 
-_PLATEAU = "torch.optim.lr_scheduler.ReduceLROnPlateau"
 # Afterwards the tensor may be the same everywhere.
 _SHARED = frozenset(
     f"torch.distributed.{name}"
@@ -81,11 +81,11 @@ def _by(program: Program, run: Run, event: Event) -> Iterator[Misused]:
         if one.kind != "method" or one.name != "step" or one.entry != event.entry:
             continue
         metric, scheduler = one.arguments.get("metrics"), one.arguments["self"].value
-        if not isinstance(scheduler, Made) or scheduler.name != _PLATEAU or metric is None:
+        if not is_made(scheduler, PLATEAU) or metric is None:
             continue
         if event.order < one.order < end and _holds(metric.value, tensor) and not program.worlds.reach(one).deciding:
             yield Misused(Decided.RATE, one, event)
-    loops = {mark.nest[-1] for mark in run.marks if mark.kind == "loop" and mark.nest}
+    loops = run.loop_numbers()
     for mark in run.marks:
         if mark.kind not in _LEAVES or mark.entry != event.entry or not event.order < mark.order <= end:
             continue

@@ -69,6 +69,10 @@ class Program:
         """Both executions."""
         return (self.entry_run, self.orphan_run)
 
+    def run_of(self, event: Event) -> Run:
+        """The execution that an event happened in: the numbers in its ``nest`` are that run's own."""
+        return self.orphan_run if event.entry else self.entry_run
+
     def events(self, *kinds: str) -> list[Event]:
         """What the script does, of these kinds, in the order it is first done."""
         found = [event for event in self.entry_run.events if event.kind in kinds]
@@ -92,8 +96,12 @@ class Program:
 
         None either where torch's RPC gives the processes different parts to play: their number is the script's design.
         """
-        exempt = self.evidence.test or self.evidence.managed or bool(self.events("rpc"))
-        return () if exempt else self.groups
+        return () if self.exempt else self.groups
+
+    @cached_property
+    def exempt(self) -> bool:
+        """Whether how many processes there are, and what each does, is not for a rule to judge."""
+        return self.evidence.test or self.evidence.managed or bool(self.events("rpc"))
 
     def written_at(self, group: Group, argument: str, variable: str) -> Origin:
         """Where a group's rank, world size or address is given: the argument, else the last store, else the call."""

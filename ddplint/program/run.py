@@ -346,6 +346,10 @@ class Run:
             )
         )
 
+    def loop_numbers(self) -> set[int]:
+        """The numbers that stand for loops in the ``nest`` of an event; the others are function bodies."""
+        return {mark.nest[-1] for mark in self.marks if mark.kind == "loop"}
+
     def _snapshot(self) -> tuple[Frame, ...]:
         return tuple(
             Frame(scope.module, facts, call, dict(scope.names), _fields(scope.names), context)

@@ -85,6 +85,6 @@ def _is_sampler(value: Value) -> bool:
     """Whether a value is what the constructor of a sampler made: an object, never None."""
     if isinstance(value, Object):
         return value.cls is not None and value.cls.name.endswith("Sampler")
-    if not alternatives.is_made(value) or value.origin is None or not isinstance(value.origin.node, cst.Call):
+    if not alternatives.is_constructed(value) or value.origin is None or not isinstance(value.origin.node, cst.Call):
         return False
     return dotted_name(value.origin.node.func).endswith("Sampler")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ddplint.program import wrapped
 from ddplint.program.events import Event
 from ddplint.program.once import SAVES, target
-from ddplint.program.values import Const, EnvVar, Input, Items, Made, Object, Unknown, Value, walk
+from ddplint.program.values import Const, EnvVar, Input, Items, Made, Object, Unknown, Value, is_made, walk
 from ddplint.program.wrapped import Kind
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _is_same_file(load: Event, save: Event) -> bool:
     return any(
         not written.isdisjoint(_marks(source))
         for part in (walk(given.value) if given is not None else ())
-        if isinstance(part, Made) and part.name == "torch.load" and (source := part.arguments.value("f", 0)) is not None
+        if is_made(part, "torch.load") and (source := part.arguments.value("f", 0)) is not None
     )
 
 

@@ -32,7 +32,7 @@ class Shared:
 
 def overlapping(program: Program) -> Iterator[Shared]:
     """Samplers whose shares are right on one node of any size, and overlap or leave data out on several."""
-    if program.evidence.test or program.evidence.managed or program.events("rpc"):
+    if program.exempt:
         return
     judged: set[int] = set()
     wrong_elsewhere = _found_elsewhere(program)

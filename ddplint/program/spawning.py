@@ -11,7 +11,20 @@ from ddplint.program.events import Argument, Event
 from ddplint.program.imports import dotted_name
 from ddplint.program.program import Program
 from ddplint.program.state import steps
-from ddplint.program.values import Const, Function, Index, Input, Items, Object, Op, Origin, Symbol, Unknown, walk
+from ddplint.program.values import (
+    Const,
+    Function,
+    Index,
+    Input,
+    Items,
+    Object,
+    Op,
+    Origin,
+    Symbol,
+    Unknown,
+    Value,
+    walk,
+)
 
 _SPAWNS = ("torch.multiprocessing.spawn", "torch.multiprocessing.start_processes")
 _PROCESSES = ("multiprocessing.Process", "torch.multiprocessing.Process")
@@ -54,8 +67,8 @@ def _outermost(event: Event) -> Origin:
     return event.calls[0].origin if event.calls else Origin(event.module, event.node)
 
 
-def _is_unknown(condition: object) -> bool:
-    return isinstance(condition, (Const, Op, Unknown)) and any(isinstance(part, Unknown) for part in walk(condition))
+def _is_unknown(condition: Value) -> bool:
+    return any(isinstance(part, Unknown) for part in walk(condition))
 
 
 def start_method(program: Program, event: Event) -> str | None:

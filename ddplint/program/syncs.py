@@ -42,7 +42,7 @@ def skipped(program: Program) -> Iterator[Skipped]:
     for run in program.runs:
         if not any(event.name == "no_sync" for event in run.events):
             continue
-        loops = {mark.nest[-1] for mark in run.marks if mark.kind == "loop" and mark.nest}
+        loops = run.loop_numbers()
         for event in run.events:
             if event.kind != "method" or event.name != "no_sync" or id(event.node) in seen:
                 continue

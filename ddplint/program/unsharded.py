@@ -51,7 +51,7 @@ class Unsharded:
 
 def unsharded(program: Program) -> Iterator[Unsharded]:
     """Loaders without a sampler, of datasets that are the same in all processes, each once."""
-    if program.evidence.test or program.evidence.managed or program.events("rpc"):
+    if program.exempt:
         return
     told: set[int] = set()
     quiet: bool | None = None

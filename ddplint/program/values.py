@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
 import libcst as cst
 
@@ -442,6 +442,20 @@ def walk(value: Value, ends: Callable[[Value], bool] | None = None) -> Iterator[
             continue
         yield current
         stack.extend(reversed(current.parts()))
+
+
+def leaves(value: Value) -> Iterator[Value]:
+    """The values that a choice may come down to, whatever its conditions are."""
+    if isinstance(value, Choice):
+        yield from leaves(value.then)
+        yield from leaves(value.other)
+    else:
+        yield value
+
+
+def is_made(value: Value | None, *names: str) -> TypeGuard[Made]:
+    """Whether a value is what one of these library calls returned."""
+    return isinstance(value, Made) and value.name in names
 
 
 # Trees heavier than this are not looked into: real rank arithmetic has some twenty parts.

@@ -66,21 +66,16 @@ def model_class(value: Value) -> ClassFacts | None:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What a value is in one case: ``kind`` of the outermost wrapper, None for anything that is no wrapper.
-
-    ``guessed`` conditions had to be taken one way or the other; 0 means that the path leaves nothing else.
-    """
+    """What a value is in one case: ``kind`` of the outermost wrapper, None for anything that is no wrapper."""
 
     value: Value
     kind: Kind | None
-    known: Mapping[int, bool]
-    guessed: int
 
 
 def cases(value: Value, path: Path | None) -> Iterator[Case]:
     """Everything that a value may be on a path, one by one; nothing where the path contradicts itself."""
     for case in alternatives.together((value,), path):
-        yield Case(case.values[0], kind(case.values[0]), case.known, case.open)
+        yield Case(case.values[0], kind(case.values[0]))
 
 
 def always(value: Value, path: Path | None) -> Kind | None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import libcst as cst
 
 from ddplint.findings import Applicability, Fix
 from ddplint.program.events import Event
 from ddplint.program.imports import dotted_name
 from ddplint.program.program import Program
-from ddplint.program.values import Choice, Const, EnvVar, Input, Origin, Value
+from ddplint.program.values import Const, EnvVar, Input, Origin, Value, leaves
 from ddplint.repairs.declarations import around, declaration
 from ddplint.repairs.draft import Draft, NoPlaceError
 
@@ -62,15 +60,6 @@ def read(program: Program, event: Event) -> Fix | None:
     except NoPlaceError:
         pass
     return None
-
-
-def leaves(value: Value) -> Iterator[Value]:
-    """The values that a value may be, over its choices."""
-    if isinstance(value, Choice):
-        yield from leaves(value.then)
-        yield from leaves(value.other)
-    else:
-        yield value
 
 
 def _converts(leaf: Value) -> bool:

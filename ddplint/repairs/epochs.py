@@ -14,7 +14,7 @@ from ddplint.program.imports import bound_names, dotted_name
 from ddplint.program.library import feeds
 from ddplint.program.program import Program
 from ddplint.program.state import steps
-from ddplint.program.values import Const, Object, Origin, Value
+from ddplint.program.values import Const, Object, Origin, Value, leaves
 from ddplint.program.walk import everything_in
 from ddplint.repairs.draft import Draft, NoPlaceError
 
@@ -69,29 +69,29 @@ def _ways(repeat: Repeat) -> Iterator[_Way]:
         return
     named = dict(_named(frame, repeat.loop))
     for code, value in named.items():
-        leaves = list(feeds.leaves(value))
-        if any(leaf.id == repeat.sampler_value.id for leaf in leaves) and _is_bound(repeat, repeat.sampler, leaves):
-            others = [leaf for leaf in leaves if leaf.id != repeat.sampler_value.id]
+        sides = list(leaves(value))
+        if any(leaf.id == repeat.sampler_value.id for leaf in sides) and _is_bound(repeat, repeat.sampler, sides):
+            others = [leaf for leaf in sides if leaf.id != repeat.sampler_value.id]
             nothing = all(isinstance(leaf, Const) and leaf.value is None for leaf in others)
             yield _Way(code, "" if not others else "None" if nothing else "type")
     for code, value in named.items():
-        leaves = list(feeds.leaves(value))
-        made = [repeat.run.feeds.get(leaf.id) for leaf in leaves]
-        if not any(one is repeat.loader for one in made) or not _is_bound(repeat, repeat.loader, leaves):
+        sides = list(leaves(value))
+        made = [repeat.run.feeds.get(leaf.id) for leaf in sides]
+        if not any(one is repeat.loader for one in made) or not _is_bound(repeat, repeat.loader, sides):
             continue
         if any(one is None or one.name != feeds.LOADER for one in made):
             continue
         inside = repeat.loader.arguments.get("sampler")
         if inside is None:
             continue  # behind a sampler of batches, whose name for it nobody knows
-        only = len(leaves) == 1 and [one.id for one in samplers_of(repeat.run, repeat.loader)] == [inside.value.id]
+        only = len(sides) == 1 and [one.id for one in samplers_of(repeat.run, repeat.loader)] == [inside.value.id]
         yield _Way(f"{code}.sampler", "" if only else "type")
 
 
-def _is_bound(repeat: Repeat, made: Event, leaves: list[Value]) -> bool:
+def _is_bound(repeat: Repeat, made: Event, sides: list[Value]) -> bool:
     """Whether a name is certainly bound: several values are the merge of all ways, one may be that of a branch."""
     here = {(condition.id, truth) for condition, truth in steps(repeat.iterates.path)}
-    return len(leaves) > 1 or all((condition.id, truth) in here for condition, truth in steps(made.path))
+    return len(sides) > 1 or all((condition.id, truth) in here for condition, truth in steps(made.path))
 
 
 def _frame(repeat: Repeat) -> Frame | None:

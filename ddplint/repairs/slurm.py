@@ -16,10 +16,9 @@ from ddplint.program import launchers
 from ddplint.program.group import Group
 from ddplint.program.launchers import Role
 from ddplint.program.program import Program
-from ddplint.program.values import EnvVar, Origin, Value
+from ddplint.program.values import EnvVar, Origin, Value, leaves
 from ddplint.repairs.declarations import around
 from ddplint.repairs.draft import Draft, NoPlaceError
-from ddplint.repairs.environment_values import leaves
 
 _STEP_LIST = "SLURM_STEP_NODELIST"
 _FREE_NAMES = ("hostnames", "step_hosts", "slurm_hosts")

@@ -34,7 +34,7 @@ def saved_through_module(program: Program, saved: Saved) -> Fix | None:
     """``model.module.state_dict()``; None where the model comes without a wrapper too."""
     event = saved.asked
     owner = event.arguments["self"].node
-    if not saved.always or not isinstance(event.node, cst.Call) or dotted_name(owner) is None:
+    if not saved.always or not isinstance(event.node, cst.Call) or not dotted_name(owner):
         return None
     draft = Draft(program)
     place = Origin(event.module, owner)

@@ -26,7 +26,7 @@ class WriteWithoutBarrier(Rule):
         from ddplint.program import handovers
         from ddplint.program.values import Origin
 
-        for found in handovers.unwaited(program):
+        for found in handovers.races(program):
             write, read = found.write, found.read
             what = "downloaded this dataset" if found.data else "written this file"
             yield program.finding(

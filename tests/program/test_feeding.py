@@ -109,10 +109,11 @@ def test_not_repeated(text: str) -> None:
     assert lines(text) == []
 
 
-def test_the_plainest_loop_is_named_alone() -> None:
-    text = _MADE + "for epoch in range(9):\n    for half in range(2):\n        for x in loader:\n            step(x)"
+@pytest.mark.parametrize(("inner", "alone"), [("", True), ("    for half in range(2):\n    ", False)])
+def test_a_loop_with_another_inside_is_not_alone(inner: str, alone: bool) -> None:
+    text = f"{_MADE}for epoch in range(9):\n{inner}    for x in loader:\n            step(x)"
     (repeat,) = feeding.repeats(program(_SCRIPT.format(text=text)))
-    assert not repeat.alone
+    assert repeat.alone is alone
 
 
 def test_a_function_that_is_called_too_often_to_follow_may_tell_the_sampler() -> None:

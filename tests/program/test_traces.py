@@ -33,7 +33,7 @@ def reduce(value):
 """
 
 
-_MARK = re.compile(r"# (branch|exit|loop|group|sharded|forward|buffers)$")
+_MARK = re.compile(r"# (branch|exit|loop|group|sharded|buffers)$", re.MULTILINE)
 
 
 def check(body: str) -> None:
@@ -431,6 +431,7 @@ else:
 
 @pytest.mark.parametrize("body", PART.values(), ids=PART)
 def test_they_part(body: str) -> None:
+    assert _MARK.search(body)
     check(body)
 
 

@@ -8,11 +8,11 @@ the parameters of all ranks and broadcasts them; backward reduces the gradients)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from ddplint.program.events import Event
 from ddplint.program.library import wrapping
-from ddplint.program.values import Choice, Const, External, Made, Value, walk
+from ddplint.program.values import Const, External, Made, Value, is_made, leaves, walk
 
 _DIST = "torch.distributed."
 _PLAIN = frozenset(
@@ -46,7 +46,7 @@ class Collectives:
             part.id
             for wrap in wraps
             if wrap.name == wrapping.FULLY_SHARD and "module" in wrap.arguments
-            for part in _sides(wrap.arguments["module"].value)
+            for part in leaves(wrap.arguments["module"].value)
         )
 
     def name(self, event: Event) -> str | None:
@@ -96,14 +96,6 @@ class Collectives:
         return "forward" if buffers is None or (isinstance(buffers, Const) and buffers.value is True) else None
 
 
-def _sides(value: Value) -> Iterator[Value]:
-    if isinstance(value, Choice):
-        yield from _sides(value.then)
-        yield from _sides(value.other)
-    else:
-        yield value
-
-
 def _new_group(event: Event) -> str | None:
     if "use_local_synchronization" in event.arguments or "open" in event.arguments:
         return None
@@ -115,14 +107,14 @@ def _of_all(event: Event) -> bool:
     group = event.arguments.get("group")
     if group is None:
         return "open" not in event.arguments
-    return group.value.type == "none" or (
-        isinstance(group.value, External) and group.value.name == "torch.distributed.group.WORLD"
-    )
+    return is_world(group.value)
 
 
-def is_made(value: Value, *names: str) -> bool:
-    """Whether a value is what one of these library calls returned."""
-    return isinstance(value, Made) and value.name in names
+def is_world(group: Value) -> bool:
+    """Whether a group is the default one, of all processes (torch 2.13, distributed_c10d.py, ``GroupMember.WORLD``)."""
+    if isinstance(group, External):
+        return group.name.endswith(("group.WORLD", "GroupMember.WORLD"))
+    return group.type == "none"
 
 
 def is_sharded(event: Event) -> bool:

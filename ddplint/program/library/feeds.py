@@ -55,12 +55,3 @@ def derived(run: Run, owner: Object, arguments: Arguments, node: cst.CSTNode) ->
         event = calls.record(run, LOADER, arguments, node)
         if event is not None:
             run.feeds[owner.id] = event
-
-
-def leaves(value: Value) -> Iterator[Value]:
-    """The values that a choice may come down to."""
-    if isinstance(value, Choice):
-        yield from leaves(value.then)
-        yield from leaves(value.other)
-    else:
-        yield value

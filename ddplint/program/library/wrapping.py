@@ -31,6 +31,7 @@ from ddplint.program.values import (
     Unknown,
     Value,
     choose,
+    leaves,
 )
 
 if TYPE_CHECKING:
@@ -103,11 +104,7 @@ def _layers(model: Object, above: str = "", depth: int = 4) -> Iterator[Items]:
 
 
 def _note(run: Run, model: Value) -> None:
-    if isinstance(model, Choice):
-        _note(run, model.then)
-        _note(run, model.other)
-    elif not isinstance(model, Const):
-        run.wrapped.add(model.id)
+    run.wrapped |= {leaf.id for leaf in leaves(model) if not isinstance(leaf, Const)}
 
 
 @models(DDP, "apex.parallel.DistributedDataParallel")
