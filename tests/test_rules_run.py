@@ -215,4 +215,8 @@ def test_unwaited_async(repaired: Callable[..., tuple[Path, Path]]) -> None:
     # What is read too early may be right by chance: only the repaired script is sure of the same number everywhere.
     right = job(after)
     assert [process.code for process in right] == [0, 0], right[0].err
-    assert right[0].out == right[1].out != ""
+    ring = [float(number) for number in range(16)]
+    for _ in range(10):
+        ring = [(ring[place - 1] + ring[place] + ring[(place + 1) % 16]) / 3 for place in range(16)]
+    for process in right:
+        assert float(process.out.removeprefix("largest: ")) == pytest.approx(max(ring), rel=1e-5)

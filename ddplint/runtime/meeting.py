@@ -24,6 +24,7 @@ from ddplint.runtime.launchers.launcher import Environ
 from ddplint.runtime.ports import PortTaken, listen
 from ddplint.runtime.problem import ERROR, Problem, StartError
 from ddplint.runtime.rollcall import Attendance, AtTheDoor, Inside, Job, Verdict, answer, attend, knock, server
+from ddplint.runtime.rollcall.client import Started, nobody
 from ddplint.runtime.topology import Field, Topology, said
 from ddplint.runtime.validation import is_loopback, problems
 
@@ -184,8 +185,10 @@ def meet(
     listener = None
     watches: list[AtTheDoor | Inside] = []
     # A job with a name is told from others by that.
-    started = _nobody if name.name or door is None else partial(_late, own, job, door)
-    stay = 0.0 if started is _nobody else limit + LATE
+    started: Started = nobody
+    stay = 0.0
+    if door is not None and not name.name:
+        started, stay = partial(_late, own, job, door), limit + LATE
     if topology.rank.value == 0:
         settle = SETTLE if name.name else SETTLE_UNNAMED
         verdict, listener = _host(
@@ -203,13 +206,6 @@ def meet(
         own_ones = ([] if late is None else [late]) + _unheard(topology, environ, reported, verdict)
         refuse(Verdict(verdict.present, (*own_ones, *verdict.problems)), own)
     return Meeting(address, port, verdict, listener, watches[0] if watches else None)
-
-
-Started = Callable[[str, int], Verdict | None]
-
-
-def _nobody(address: str, port: int) -> Verdict | None:
-    return None
 
 
 def _late(own: Attendance, job: Job, door: Door, address: str, port: int) -> Verdict | None:

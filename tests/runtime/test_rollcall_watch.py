@@ -14,7 +14,18 @@ import pytest
 from rollcalls import HOST, JOB, OTHER, call, one, quiet
 
 from ddplint.runtime.problem import Problem
-from ddplint.runtime.rollcall import Attendance, AtTheDoor, Inside, Job, Verdict, attend, client, descriptors, knock
+from ddplint.runtime.rollcall import (
+    Attendance,
+    AtTheDoor,
+    Inside,
+    Job,
+    Verdict,
+    attend,
+    client,
+    descriptors,
+    knock,
+    naming,
+)
 from ddplint.runtime.rollcall.watch import GRACE, MOST_VISITORS, Latecomers
 
 COMMAND = "train.py --epochs 3"
@@ -197,6 +208,7 @@ def test_more_late_ones_than_it_needs() -> None:
     problems = late.verdict(1.0 + GRACE)
     assert problems is not None
     assert len(str(problems[0])) < 1500
+    assert f"and {MOST_VISITORS - naming.MOST_NAMED} more" in str(problems[0])
     assert "rank 1 on node0 pid 0 came 1 s after the start" in str(problems[0])
 
 
@@ -222,9 +234,10 @@ def test_the_job_is_asked_where_no_roll_call_answers(greeting: bytes | None, mon
                     connection.sendall(greeting)
                     connection.close()
 
-        thread = threading.Thread(target=serve)
+        thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         port = listener.getsockname()[1]
         assert attend(mine(1), JOB, HOST, port, 10, quiet, started=answered) is said
         thread.join(10)
+        assert not thread.is_alive()
     assert asked == [(HOST, port)] * 2

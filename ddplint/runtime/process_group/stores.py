@@ -50,7 +50,8 @@ def met_store(topology: Topology, reported: Reported | None, timeout: timedelta)
         watching.begin(meeting.watch, who)
     store = _store(meeting, rank, world_size, timeout)
     if rank == 0:
-        roster.post(store, meeting.verdict, watching.opened(meeting.watch))
+        door = watching.open_door(meeting.watch)
+        roster.post(store, meeting.verdict, door)
         watching.begin(meeting.watch, who)
     return store
 

@@ -23,8 +23,8 @@ Watch = AtTheDoor | Inside
 _formed = False
 
 
-def opened(watch: Watch | None) -> int | None:
-    """The port for those who come late, in rank 0 of a job that waits for them."""
+def open_door(watch: Watch | None) -> int | None:
+    """Listen to those who come late, and say at which port, in rank 0 of a job that waits for them."""
     if not isinstance(watch, AtTheDoor):
         return None
     try:

@@ -9,14 +9,13 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import IntEnum
 
 from ddplint.runtime.problem import ERROR, Problem
-from ddplint.runtime.rollcall import naming, verdict, wire
+from ddplint.runtime.rollcall import diagnosis, naming, verdict, wire
 from ddplint.runtime.rollcall.attendance import Attendance, AttendanceError
+from ddplint.runtime.rollcall.diagnosis import Aim, Failure, Stage
 from ddplint.runtime.rollcall.job import Job
 from ddplint.runtime.rollcall.verdict import Verdict
-from ddplint.runtime.validation import is_loopback
 
 # Rank 0 gives its verdict this long after the deadline of the most impatient, so that its own comes first.
 LENIENCE = 2.0
@@ -33,27 +32,13 @@ FIRST_PAUSE, LAST_PAUSE = 0.05, 1.0
 FIRST_TROUBLE, NEXT_TROUBLE = 5.0, 10.0
 
 
-class _Stage(IntEnum):
-    """How far an attempt came."""
-
-    UNRESOLVED = 0
-    UNREACHABLE = 1
-    REFUSED = 2
-    SILENT = 3
-    FOREIGN = 4
-    OTHER_JOB = 5
-    LOST_EARLY = 6
-    NO_VERDICT = 7
-    LOST = 8
+# Asked at an address and a port: what the job says that has started there without this process.
+Started = Callable[[str, int], Verdict | None]
 
 
-class _Failure(Exception):
-    """An attempt that led to no verdict."""
-
-    def __init__(self, stage: _Stage, detail: str = "") -> None:
-        super().__init__(detail)
-        self.stage = stage
-        self.detail = detail
+def nobody(address: str, port: int) -> Verdict | None:
+    """No job has started there."""
+    return None
 
 
 class _Told(Exception):
@@ -79,17 +64,12 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class _Call:
+class _Call(Aim):
     """What one process wants of rank 0, and until when."""
 
-    own: Attendance
-    job: Job
-    address: str
-    port: int
-    seconds: float
     deadline: float
     kept: Callable[[Kept], None] | None = None
-    started: Callable[[str, int], Verdict | None] = lambda address, port: None
+    started: Started = nobody
 
     def ask(self) -> None:
         """Raise what the job says that has started there, if there is one."""
@@ -101,13 +81,6 @@ class _Call:
     def left(self) -> float:
         return self.deadline - time.monotonic()
 
-    @property
-    def where(self) -> str:
-        """The address and the port, with the variables that they came from."""
-        names = [self.own.sources[name] for name in ("master_addr", "master_port") if name in self.own.sources]
-        host = f"[{self.address}]" if ":" in self.address else self.address
-        return f"{host}:{self.port}" + (f" ({', '.join(dict.fromkeys(names))})" if names else "")
-
 
 def attend(
     own: Attendance,
@@ -117,7 +90,7 @@ def attend(
     seconds: float,
     say: Callable[[str], None],
     kept: Callable[[Kept], None] | None = None,
-    started: Callable[[str, int], Verdict | None] = lambda address, port: None,
+    started: Started = nobody,
 ) -> Verdict:
     """Report to rank 0 at this address and wait for its verdict.
 
@@ -136,8 +109,8 @@ def attend(
         return _until_answered(call, say)
     except _Told as told:
         return told.verdict
-    except _Failure as failure:
-        return Verdict(problems=(_diagnosis(call, failure),))
+    except Failure as failure:
+        return Verdict(problems=(diagnosis.diagnose(call, failure),))
 
 
 def _unfit(own: Attendance) -> Problem | None:
@@ -159,9 +132,9 @@ def knock(own: Attendance, job: Job, address: str, port: int, seconds: float) ->
     call = _Call(own, job, address, port, seconds, time.monotonic() + seconds)
     try:
         return _attempt(call, _Resolver(address, port))
-    except _Failure as failure:
+    except Failure as failure:
         # Once it has heard of this one it ends.
-        return Verdict((own,), (_diagnosis(call, failure),)) if failure.stage >= _Stage.NO_VERDICT else None
+        return Verdict((own,), (diagnosis.diagnose(call, failure),)) if failure.stage >= Stage.NO_VERDICT else None
 
 
 def _until_answered(call: _Call, say: Callable[[str], None]) -> Verdict:
@@ -169,14 +142,14 @@ def _until_answered(call: _Call, say: Callable[[str], None]) -> Verdict:
     start = time.monotonic()
     trouble = start + FIRST_TROUBLE
     pause = FIRST_PAUSE
-    unwelcome_since: dict[_Stage, float] = {}
-    furthest: _Failure | None = None
+    unwelcome_since: dict[Stage, float] = {}
+    furthest: Failure | None = None
     while True:
         try:
             return _attempt(call, resolver)
-        except _Failure as error:
+        except Failure as error:
             failure = error
-        if failure.stage is _Stage.FOREIGN:
+        if failure.stage is Stage.FOREIGN:
             call.ask()
         now = time.monotonic()
         if furthest is None or failure.stage >= furthest.stage:
@@ -188,18 +161,19 @@ def _until_answered(call: _Call, say: Callable[[str], None]) -> Verdict:
             raise furthest
         if now >= trouble:
             trouble = now + NEXT_TROUBLE
-            say(f"rank {call.own.rank} has not reached {call.where} after {now - start:.0f} s: {_short(failure)}")
+            why = diagnosis.short(failure)
+            say(f"rank {call.own.rank} has not reached {call.where} after {now - start:.0f} s: {why}")
         time.sleep(pause)
         pause = min(LAST_PAUSE, pause * 2)
 
 
-def _final(stage: _Stage, lasted: float) -> bool:
+def _final(stage: Stage, lasted: float) -> bool:
     """Whether to try no more; before rank 0 has started, most failures may pass."""
-    if stage is _Stage.OTHER_JOB:
+    if stage is Stage.OTHER_JOB:
         return lasted >= OTHER_JOB_SECONDS
-    if stage is _Stage.FOREIGN:
+    if stage is Stage.FOREIGN:
         return lasted >= FOREIGN_SECONDS
-    return stage >= _Stage.NO_VERDICT
+    return stage >= Stage.NO_VERDICT
 
 
 class _Resolver:
@@ -218,10 +192,10 @@ class _Resolver:
         try:
             answer = self._answers.get(timeout=max(0.0, seconds))
         except queue.Empty:
-            raise _Failure(_Stage.UNRESOLVED, "the name service does not answer") from None
+            raise Failure(Stage.UNRESOLVED, "the name service does not answer") from None
         self._answers = None
         if isinstance(answer, Exception):
-            raise _Failure(_Stage.UNRESOLVED, str(answer))
+            raise Failure(Stage.UNRESOLVED, str(answer))
         return answer
 
     def _ask(self, answers: queue.SimpleQueue[list[tuple[int, tuple[object, ...]]] | OSError | ValueError]) -> None:
@@ -237,22 +211,22 @@ class _Resolver:
 
 def _attempt(call: _Call, resolver: _Resolver) -> Verdict:
     """Try all addresses once; of several failures the one that came furthest says most."""
-    failures: list[_Failure] = []
+    failures: list[Failure] = []
     for family, address in resolver.addresses(call.left):
         try:
             return _meet(call, family, address)
-        except _Failure as failure:
+        except Failure as failure:
             failures.append(failure)
-            if failure.stage >= _Stage.OTHER_JOB:
+            if failure.stage >= Stage.OTHER_JOB:
                 break
-    raise max(failures, key=lambda failure: failure.stage, default=_Failure(_Stage.UNRESOLVED, "no address"))
+    raise max(failures, key=lambda failure: failure.stage, default=Failure(Stage.UNRESOLVED, "no address"))
 
 
 def _meet(call: _Call, family: int, address: tuple[object, ...]) -> Verdict:
     try:
         connection = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
-        raise _Failure(_Stage.UNREACHABLE, _text(error)) from error
+        raise Failure(Stage.UNREACHABLE, _text(error)) from error
     # That of a connection which is kept has been taken out of it.
     with connection:
         connection.settimeout(max(0.05, min(CONNECT_SECONDS, call.left)))
@@ -261,12 +235,12 @@ def _meet(call: _Call, family: int, address: tuple[object, ...]) -> Verdict:
             with contextlib.suppress(OSError):
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except ConnectionRefusedError as error:
-            raise _Failure(_Stage.REFUSED, f"{address[0]}: {_text(error)}") from error
+            raise Failure(Stage.REFUSED, _text(error), str(address[0])) from error
         except OSError as error:
-            raise _Failure(_Stage.UNREACHABLE, f"{address[0]}: {_text(error)}") from error
+            raise Failure(Stage.UNREACHABLE, _text(error), str(address[0])) from error
         if connection.getsockname() == connection.getpeername():
             # In the range of ephemeral ports a connection to nobody may meet itself.
-            raise _Failure(_Stage.REFUSED, f"{address[0]}: Connection refused")
+            raise Failure(Stage.REFUSED, "Connection refused", str(address[0]))
         return _converse(call, Line(connection))
 
 
@@ -320,10 +294,10 @@ def _converse(call: _Call, line: Line) -> Verdict:
         while True:
             message = line.next(until)
             if message is None:
-                raise _Failure(_Stage.LOST if heard else _Stage.LOST_EARLY, "the connection was closed")
+                raise Failure(Stage.LOST if heard else Stage.LOST_EARLY, "the connection was closed")
             refusal = None if heard else wire.read_refusal(message)
             if refusal is not None:
-                raise _Failure(_Stage.OTHER_JOB, refusal)
+                raise Failure(Stage.OTHER_JOB, refusal)
             body = wire.read_reply(call.job, message, server, client)
             if body.get("kind") == "verdict":
                 problems = verdict.from_json(body.get("problems"))
@@ -336,11 +310,11 @@ def _converse(call: _Call, line: Line) -> Verdict:
             if body.get("kind") == "progress":
                 last = str(body.get("text"))[:1000]
     except TimeoutError:
-        raise _Failure(_Stage.NO_VERDICT, last) from None
+        raise Failure(Stage.NO_VERDICT, last) from None
     except OSError as error:
-        raise _Failure(_Stage.LOST if heard else _Stage.LOST_EARLY, _text(error)) from error
+        raise Failure(Stage.LOST if heard else Stage.LOST_EARLY, _text(error)) from error
     except (wire.WireError, AttendanceError) as error:
-        raise _Failure(_Stage.FOREIGN, str(error)) from error
+        raise Failure(Stage.FOREIGN, str(error)) from error
 
 
 def _greet(call: _Call, line: Line) -> str:
@@ -349,14 +323,14 @@ def _greet(call: _Call, line: Line) -> str:
         line.send(wire.MAGIC, until)
         message = _hello(call, line, until)
         if message is None:
-            raise _Failure(_Stage.FOREIGN, "it closed the connection")
+            raise Failure(Stage.FOREIGN, "it closed the connection")
         return wire.read_hello(message)
     except TimeoutError:
-        raise _Failure(_Stage.SILENT, "it says nothing") from None
+        raise Failure(Stage.SILENT, "it says nothing") from None
     except OSError as error:
-        raise _Failure(_Stage.FOREIGN, _text(error)) from error
+        raise Failure(Stage.FOREIGN, _text(error)) from error
     except wire.WireError as error:
-        raise _Failure(_Stage.FOREIGN, f"it speaks another protocol: {error}") from error
+        raise Failure(Stage.FOREIGN, f"it speaks another protocol: {error}") from error
 
 
 def _hello(call: _Call, line: Line, until: float) -> dict[str, object] | None:
@@ -374,83 +348,3 @@ def _hello(call: _Call, line: Line, until: float) -> dict[str, object] | None:
 
 def _text(error: OSError) -> str:
     return error.strerror or str(error)
-
-
-_REQUIREMENT = "every process reports to rank 0 before the process group starts"
-
-
-def _short(failure: _Failure) -> str:
-    names = {
-        _Stage.UNRESOLVED: "the name does not resolve",
-        _Stage.UNREACHABLE: "no connection",
-        _Stage.REFUSED: "nothing listens there yet",
-        _Stage.SILENT: "something listens there and says nothing",
-        _Stage.FOREIGN: "no roll-call answers there",
-        _Stage.OTHER_JOB: "the port belongs to another job",
-    }
-    return f"{names.get(failure.stage, 'the connection was lost')} ({failure.detail})"
-
-
-def _diagnosis(call: _Call, failure: _Failure) -> Problem:
-    """Why there was no verdict, from how far the last attempt came."""
-    detected, fix = _found(call, failure)
-    return Problem(ERROR, f"{naming.process(call.own)}: {detected}", _REQUIREMENT, fix)
-
-
-def _found(call: _Call, failure: _Failure) -> tuple[str, str]:
-    where, detail, seconds = call.where, failure.detail, naming.number(call.seconds)
-    home = call.own.hosts[0] if call.own.hosts else "the host of rank 0"
-    loop = _several_hosts(call.own) and is_loopback(detail.rsplit(": ", 1)[0])
-    if failure.stage is _Stage.UNRESOLVED:
-        return (
-            f"{call.address} of {where} did not resolve within {seconds} s: {detail}",
-            f"set MASTER_ADDR to a name or an address of {home} that this host knows (getent hosts {call.address})",
-        )
-    if loop and failure.stage in (_Stage.REFUSED, _Stage.UNREACHABLE):
-        return (
-            f"{call.address} of {where} leads to {detail.rsplit(': ', 1)[0]}, to this host itself, and there are "
-            "several hosts; nothing listens there",
-            f"set MASTER_ADDR to an address of {home}, or correct /etc/hosts on this host",
-        )
-    if failure.stage is _Stage.REFUSED:
-        return (
-            f"nothing listens at {where}: refused for {seconds} s ({detail})",
-            f"look at the output of rank 0, which was not started or ended early; or it is not on {call.address}",
-        )
-    if failure.stage is _Stage.UNREACHABLE:
-        return (
-            f"no connection to {where} within {seconds} s ({detail})",
-            "a firewall between the hosts, or an address of another network: try another port or address of "
-            f"{home} (nc -vz {call.address} {call.port})",
-        )
-    if failure.stage in (_Stage.SILENT, _Stage.FOREIGN):
-        return (
-            f"what listens at {where} is no roll-call: {detail}",
-            "another program has the port: choose another MASTER_PORT; or the job has started already, and this "
-            "process is one too many"
-            + ("; or rank 0 hangs before its roll-call" if failure.stage is _Stage.SILENT else ""),
-        )
-    if failure.stage is _Stage.OTHER_JOB:
-        other = detail if detail and detail != call.job.label else f"{detail or 'unnamed'}, with another key"
-        return (
-            f"the port at {where} belongs to another job: {other}; this one is {call.job.label}",
-            "give each job a MASTER_PORT of its own, or wait for the other one to end",
-        )
-    if failure.stage is _Stage.NO_VERDICT:
-        last = f"; last it said: {detail}" if detail else ""
-        return (
-            f"rank 0 at {where} gave no verdict within {seconds} s{last}",
-            "look at the output of rank 0; if it starts late, give the roll-call more seconds",
-        )
-    return (
-        f"rank 0 at {where} left before the verdict ({detail})",
-        "look at the output of rank 0: it was ended, or failed while it waited",
-    )
-
-
-def _several_hosts(own: Attendance) -> bool:
-    if own.nnodes is not None:
-        return own.nnodes > 1
-    if own.hosts:
-        return len({naming.label(host) for host in own.hosts}) > 1
-    return own.local_world_size is not None and own.local_world_size < own.world_size

@@ -171,20 +171,21 @@ class Room:
         """Take over those whom another room has kept; their numbers are their places."""
         for number, member in enumerate(members):
             member.number = number
-            self._selector.register(member.socket, selectors.EVENT_READ, member)
+            self._selector.register(member.socket, _events(member), member)
             self._heard[member] = None
 
     def hold(
         self,
         say: Callable[[str], None],
         stay: float = 0.0,
-        most: int = 0,
+        spare: int = 0,
         first: Callable[[tuple[Problem, ...]], None] = lambda problems: None,
     ) -> Verdict:
         """Hear everybody, and tell them the verdict.
 
         Args:
-            stay: after a good one, at most so many connections stay open for so many seconds, in `kept`.
+            stay: after a good one, connections stay open for so many seconds, in `kept`.
+            spare: at most so many of them.
             first: hears the verdict before the others do.
         """
         while True:
@@ -204,7 +205,7 @@ class Room:
                     self._serve(key.data, events)
         result = Verdict(self._hearing.present, problems)
         first(problems)
-        self._dismiss(problems, list(self._heard)[:most] if stay and result.ok else [], stay)
+        self._dismiss(problems, list(self._heard)[:spare] if stay and result.ok else [], stay)
         return result
 
     def close(self) -> None:
@@ -367,7 +368,7 @@ class Room:
             # With data of theirs unread, closing at once could take the refusal away from them.
             self._shut(visitor)
         if visitor.socket.fileno() >= 0:
-            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if visitor.unsent else 0)
+            events = _events(visitor)
             if self._selector.get_key(visitor.socket).events != events:
                 self._selector.modify(visitor.socket, events, visitor)
 
@@ -412,3 +413,8 @@ class Room:
                 with contextlib.suppress(OSError):
                     visitor.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             visitor.socket.close()
+
+
+def _events(visitor: Visitor) -> int:
+    """What is waited for on a connection: that something comes, and that what is left can be sent."""
+    return selectors.EVENT_READ | (selectors.EVENT_WRITE if visitor.unsent else 0)
